@@ -1,0 +1,1 @@
+"""saddlepoint: train, measure and understand generative adversarial networks."""

@@ -1,0 +1,1 @@
+"""Real data in: sources, orders and the one record type."""

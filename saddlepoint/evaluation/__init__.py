@@ -1,0 +1,1 @@
+"""Features first, metrics second."""

@@ -1,0 +1,1 @@
+"""The algorithms: who plays, in which order, and what each minimises."""

@@ -1,0 +1,1 @@
+"""Generators, discriminators and their layers; they know no loss, optimiser or data set."""

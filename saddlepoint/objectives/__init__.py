@@ -1,0 +1,1 @@
+"""Value functions and penalties: pure functions of logits, samples and gradients."""

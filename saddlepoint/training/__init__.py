@@ -1,0 +1,1 @@
+"""The trainer: turns, averages, checkpoints, budgets, progress."""

@@ -1,0 +1,1 @@
+"""What stands between a sample and the discriminator."""
