@@ -1,0 +1,58 @@
+"""What an adversarial game asks of a value function: the loss of either player, per sample, from raw logits.
+
+Every objective is a frozen dataclass around pure functions; the game averages what they return.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+
+from saddlepoint.errors import UsageError
+
+
+def check_pair(real_logits: Tensor, fake_logits: Tensor) -> None:
+    """Refuse real and fake logits of different shapes, which would broadcast to a wrong loss ([n] against [n, 1] gives [n, n])."""
+    if real_logits.shape != fake_logits.shape:
+        real, fake = list(real_logits.shape), list(fake_logits.shape)
+        raise UsageError(f"Real and fake logits need the same shape; came real {real} and fake {fake}. Judge as many fakes as real samples.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Objective(ABC):
+    """A value function, seen by the two players who play it.
+
+    Logits are raw and higher means more real. Losses are minimised, not reduced, and keep the shape of the logits unless a class says otherwise.
+
+    Attributes:
+        needs_real_in_generator: whether ``generator`` compares with real logits, so that the generator's turn needs real samples too.
+    """
+
+    needs_real_in_generator: ClassVar[bool] = False
+
+    @abstractmethod
+    def discriminator(self, real_logits: Tensor, fake_logits: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Loss of the discriminator: the sum of its real and its fake term, as in the objective of 2014.
+
+        Args:
+            real_logits: D(x), any shape.
+            fake_logits: D(G(z)), the same shape.
+            labels: int64 [n], classes of the real samples; read only by objectives over classes.
+        """
+
+    @abstractmethod
+    def generator(self, fake_logits: Tensor, real_logits: Tensor | None = None, labels: Tensor | None = None) -> Tensor:
+        """Loss of the generator.
+
+        Args:
+            fake_logits: D(G(z)), any shape.
+            real_logits: D(x), the same shape; read only where ``needs_real_in_generator``.
+            labels: int64 [n], classes asked of the generator; read only by objectives over classes.
+        """
+
+    def score(self, logits: Tensor) -> Tensor:
+        """Realness for the display, higher is more real: the logits themselves unless a class says otherwise."""
+        return logits
