@@ -33,7 +33,7 @@ class AdamState:
     @classmethod
     def of(cls, optimizer: torch.optim.Optimizer, params: Params) -> AdamState:
         """The memory of a running ``torch.optim.Adam`` for the parameters it steps, given by name; zeros before its first step."""
-        known = {name: optimizer.state[p] for name, p in params.items() if p in optimizer.state and optimizer.state[p]}
+        known = {name: optimizer.state[p] for name, p in params.items() if optimizer.state.get(p)}
         if not known:
             return cls.zeros(params)
         zeros = cls.zeros(params)
