@@ -117,6 +117,8 @@ class SemiSupervised(Objective):
 class LabelGAN(Objective):
     """(K+1)-way discriminator; the generator asks for any real class. Logits are [n, k+1], losses [n]."""
 
+    needs_labels = True
+
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor, labels: Tensor | None = None) -> Tensor:
         """CE(x, y) + CE(G(z), fake)."""
         return softmax_discriminator(real_logits, fake_logits, _needed(labels, "LabelGAN's discriminator"))

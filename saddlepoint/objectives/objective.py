@@ -29,9 +29,11 @@ class Objective(ABC):
 
     Attributes:
         needs_real_in_generator: whether ``generator`` compares with real logits, so that the generator's turn needs real samples too.
+        needs_labels: whether ``discriminator`` needs the classes of the real samples.
     """
 
     needs_real_in_generator: ClassVar[bool] = False
+    needs_labels: ClassVar[bool] = False
 
     @abstractmethod
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor, labels: Tensor | None = None) -> Tensor:

@@ -1,0 +1,186 @@
+"""The game: players take turns, and each minimises its own loss.
+
+A subclass says who plays (:meth:`Game.add_player`), in which order (:meth:`Game.play`) and what each minimises (methods marked
+:func:`turn`). Networks are submodules and all other state is buffers, so ``state_dict()`` is the whole truth.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, runtime_checkable
+
+import torch
+from torch import Tensor, nn
+
+from saddlepoint.data.records import Batch
+from saddlepoint.draws import Draws
+from saddlepoint.games.player import Clock, Optimizer, Player
+
+
+class Loss:
+    """What a player minimises in one turn: scalar terms, summed; and values only watched.
+
+    >>> loss = Loss(adversarial=torch.tensor(1.0), r1=torch.tensor(0.5)).watch(real=torch.tensor(2.0))
+    >>> loss.total().item(), sorted(loss.values("discriminator"))
+    (1.5, ['discriminator/adversarial', 'discriminator/r1', 'discriminator/real'])
+    """
+
+    def __init__(self, **terms: Tensor) -> None:
+        self.terms = terms
+        self.watched: dict[str, Tensor] = {}
+
+    def add(self, name: str, term: Tensor) -> None:
+        """Add a scalar term."""
+        self.terms[name] = term
+
+    def watch(self, **values: Tensor) -> Loss:
+        """Log scalars that are not minimised."""
+        self.watched.update(values)
+        return self
+
+    def total(self) -> Tensor:
+        """Return the sum of the terms, a scalar."""
+        return functools.reduce(torch.add, self.terms.values())
+
+    def values(self, player: str) -> dict[str, Tensor]:
+        """Terms and watched values under "player/name", detached."""
+        return {f"{player}/{name}": value.detach() for name, value in (self.terms | self.watched).items()}
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One move to be made: who moves, on which batch, and the method that gives the loss."""
+
+    player: str
+    batch: Literal["new", "same"]
+    loss: Callable[[Batch], Loss]
+
+    def __call__(self, batch: Batch) -> Loss:
+        """Return the loss of this turn on a batch."""
+        return self.loss(batch)
+
+
+class _TurnMethod:
+    """Descriptor: ``game.some_turn`` is a :class:`Turn`; calling it on a batch gives the loss."""
+
+    def __init__(self, method: Callable[[Any, Batch], Loss], player: str, batch: Literal["new", "same"]) -> None:
+        functools.update_wrapper(self, method)  # type: ignore[arg-type]
+        self.method, self.player, self.batch = method, player, batch
+
+    def __get__(self, game: Any, owner: type) -> Any:
+        return self if game is None else Turn(self.player, self.batch, functools.partial(self.method, game))
+
+
+def turn(player: str, *, batch: Literal["new", "same"] = "new") -> Callable[[Callable[[Any, Batch], Loss]], _TurnMethod]:
+    """Mark a method as a turn of ``player``.
+
+    Args:
+        player: who moves; only its parameters require gradients inside.
+        batch: "new" real records, or the "same" as the turn before in this round. Records are read only if the turn looks at them.
+    """
+    return lambda method: _TurnMethod(method, player, batch)
+
+
+@dataclass
+class Average:
+    """An exponential average of a network, made after each move of its player.
+
+    Attributes:
+        player: after whose moves it is made.
+        source: name of the submodule that is averaged.
+        target: name of the submodule that holds the average.
+        decay: clock -> share of the old value that is kept.
+    """
+
+    player: str
+    source: str
+    target: str
+    decay: Callable[[Clock], float]
+
+
+def halflife_decay(halflife_kimg: float, rampup: float | None = None) -> Callable[[Clock], float]:
+    """Decay whose weights halve every ``halflife_kimg`` thousand images; ``rampup`` bounds the half-life by that share of the images seen.
+
+    >>> round(halflife_decay(10.0)(Clock(batch=32)), 6)
+    0.997784
+    """
+
+    def decay(clock: Clock) -> float:
+        images = halflife_kimg * 1000
+        if rampup is not None:
+            images = min(images, rampup * clock.images_seen)
+        return 0.5 ** (clock.batch / max(images, 1e-8))
+
+    return decay
+
+
+class Game(nn.Module):
+    """Base of all games. Call ``super().__init__()``, build the networks, then :meth:`add_player`.
+
+    Attributes:
+        players: by name, in the order they were added.
+        clock: where training is.
+        draws: the random numbers of the turn under way.
+        round_key: seed parts of the round under way, for draws that several turns share.
+        kept: what one turn leaves for a later one of the same round, by (name, piece); emptied by the trainer after each round.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.players: dict[str, Player] = {}
+        self.averages: list[Average] = []
+        self.clock = Clock()
+        self.draws = Draws()
+        self.round_key: tuple[int | str, ...] = ("round",)
+        self.kept: dict[tuple[str, int], Any] = {}
+
+    def add_player(self, name: str, modules: list[nn.Module], optimizer: Optimizer, **settings: Any) -> Player:
+        """Enter a player; ``settings`` are the other fields of :class:`Player`."""
+        self.players[name] = Player(name, modules, optimizer, **settings)
+        return self.players[name]
+
+    def add_average(self, player: str, source: str, decay: Callable[[Clock], float]) -> None:
+        """Keep an exponential average of the submodule ``source`` under the name ``source_ema``."""
+        average = copy.deepcopy(self.get_submodule(source)).requires_grad_(False)
+        self.add_module(f"{source}_ema", average)
+        self.averages.append(Average(player, source, f"{source}_ema", decay))
+
+    def play(self) -> Iterator[Turn]:
+        """Yield the turns of one round, in the paper's order."""
+        raise NotImplementedError(f"{type(self).__name__} must say in play() who moves in which order.")
+
+    def before_turn(self, turn: Turn) -> None:
+        """Called once before each turn, whatever the number of micro-batches."""
+
+    def after_turn(self, turn: Turn, values: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """Called once after each move with the logged values, averaged over micro-batches and processes; returns more values to log."""
+        return {}
+
+    @torch.no_grad()
+    def update_averages(self, player: str) -> None:
+        """Move the averages that follow ``player``; integer buffers are copied, running statistics too."""
+        for average in self.averages:
+            if average.player != player:
+                continue
+            source, target = self.get_submodule(average.source), self.get_submodule(average.target)
+            theirs, ours = list(source.parameters()), list(target.parameters())
+            torch._foreach_lerp_(ours, theirs, 1.0 - average.decay(self.clock))
+            for own, new in zip(target.buffers(), source.buffers(), strict=True):
+                own.copy_(new)
+
+    def shared_draws(self, tag: str) -> Draws:
+        """Draws that are the same in every turn of this round that asks for the same tag."""
+        d = self.draws
+        return Draws.seeded(*self.round_key, tag, device=d.device, dtype=d.dtype, piece=d.piece, pieces=d.pieces)
+
+
+@runtime_checkable
+class Samples(Protocol):
+    """A game that can draw samples from nothing but chance (and labels)."""
+
+    def sample(self, n: int, draws: Draws, labels: Tensor | None = None) -> Tensor:
+        """Draw n samples: images float [n, c, h, w] in [-1, 1] or points [n, d]."""
+        ...

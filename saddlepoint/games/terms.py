@@ -1,0 +1,276 @@
+"""Additional terms of a player's loss: penalties, matching, auxiliary labels.
+
+A term is a module (its running means are buffers) that turns a :class:`Scene` into a scalar. Adding a paper's regulariser is adding a term; the
+adversarial game never asks which term it has.
+
+Axes: n batch, k classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from saddlepoint.data.records import Batch
+from saddlepoint.draws import Draws
+from saddlepoint.networks.base import Judgement
+from torch.nn.functional import cross_entropy
+
+from saddlepoint.objectives import classes, energy, penalties
+
+Judge = Callable[..., Judgement]
+
+
+@dataclass
+class Scene:
+    """All that one turn made, for the terms to use.
+
+    Attributes:
+        batch: the real records.
+        x_real: real samples as D saw them, requiring grad where a term asked for the slope; None in a generator's turn that looks at no real sample.
+        x_fake: generated samples as D saw them.
+        real: D's judgement of ``x_real``, or None.
+        fake: D's judgement of ``x_fake``.
+        labels: of the real samples, or None.
+        fake_labels: that the fakes were asked to have, or None.
+        judge: D behind its view: judge(x, labels) -> Judgement.
+        draws: random numbers of this turn.
+        rounds_done: for terms that start late.
+    """
+
+    batch: Batch
+    x_real: Tensor | None
+    x_fake: Tensor
+    real: Judgement | None
+    fake: Judgement
+    labels: Tensor | None
+    fake_labels: Tensor | None
+    judge: Judge
+    draws: Draws
+    rounds_done: int
+
+
+class Term(nn.Module):
+    """Base of all terms.
+
+    Attributes:
+        name: in the log, behind the player's name.
+        player: whose loss it joins.
+        every: lazy interval in rounds; the value is multiplied by it (StyleGAN2, arXiv:1912.04958, section 3.1).
+        slope_at: which samples must require grad before D judges them: "real", "fake", both or none.
+    """
+
+    name: ClassVar[str]
+    player: str = "discriminator"
+    every: int = 1
+    slope_at: ClassVar[frozenset[str]] = frozenset()
+    needs_real: ClassVar[bool] = True
+
+    def forward(self, scene: Scene) -> Tensor:
+        """Return the term, a scalar: weight times the mean over the batch."""
+        raise NotImplementedError(f"{type(self).__name__} must say what it adds to the loss.")
+
+    def after_turn(self, player: str, values: Mapping[str, Tensor]) -> Mapping[str, Tensor] | None:
+        """Called after each move with the logged values, averaged over micro-batches and processes; may return more values to log."""
+        return None
+
+
+def _real(scene: Scene) -> tuple[Tensor, Judgement]:
+    assert scene.x_real is not None and scene.real is not None, "a term that needs real samples met a turn without them"
+    return scene.x_real, scene.real
+
+
+class R1(Term):
+    """gamma/2 times D's squared slope at real samples (Mescheder et al. 2018, arXiv:1801.04406, Eq. 9)."""
+
+    name = "r1"
+    slope_at = frozenset({"real"})
+
+    def __init__(self, gamma: float, every: int = 1) -> None:
+        super().__init__()
+        self.gamma, self.every = gamma, every
+
+    def forward(self, scene: Scene) -> Tensor:
+        """Return gamma/2 * mean of the squared slopes."""
+        x_real, real = _real(scene)
+        return self.gamma / 2 * penalties.zero_centered_penalty(real.logits, x_real).mean()
+
+
+class R2(Term):
+    """gamma/2 times D's squared slope at generated samples (Mescheder et al. 2018, section 4.1)."""
+
+    name = "r2"
+    slope_at = frozenset({"fake"})
+
+    def __init__(self, gamma: float, every: int = 1) -> None:
+        super().__init__()
+        self.gamma, self.every = gamma, every
+
+    def forward(self, scene: Scene) -> Tensor:
+        """Return gamma/2 * mean of the squared slopes."""
+        return self.gamma / 2 * penalties.zero_centered_penalty(scene.fake.logits, scene.x_fake).mean()
+
+
+class GradientPenalty(Term):
+    """weight * (slope - 1)^2 on the lines between real and fake (Gulrajani et al. 2017, arXiv:1704.00028, Eq. 3 and Algorithm 1)."""
+
+    name = "gradient_penalty"
+
+    def __init__(self, weight: float = 10.0, every: int = 1) -> None:
+        super().__init__()
+        self.weight, self.every = weight, every
+
+    def forward(self, scene: Scene) -> Tensor:
+        """Judge u x + (1-u) G(z) with one u per sample, and return the weighted mean penalty."""
+        x_real, _ = _real(scene)
+        n = min(len(x_real), len(scene.x_fake))
+        u = scene.draws.uniform(n)
+        between = penalties.interpolates(x_real.detach()[:n], scene.x_fake.detach()[:n], u).requires_grad_()
+        labels = None if scene.labels is None else scene.labels[:n]
+        return self.weight * penalties.gradient_penalty(scene.judge(between, labels).logits, between).mean()
+
+
+class LeCam(Term):
+    """Regularisation towards running means of D's outputs (Tseng et al. 2021, arXiv:2104.03310, Eq. 9; the released code's positive part).
+
+    The means of a turn are those of the turns before it, so that micro-batches and processes agree; the first turn's own means start them.
+    """
+
+    name = "lecam"
+    mean_real: Tensor
+    mean_fake: Tensor
+    turns: Tensor
+
+    def __init__(self, weight: float = 0.3, decay: float = 0.9, start_round: int = 0) -> None:
+        super().__init__()
+        self.weight, self.decay, self.start_round = weight, decay, start_round
+        for name in ("mean_real", "mean_fake", "turns"):
+            self.register_buffer(name, torch.zeros(()))
+
+    def forward(self, scene: Scene) -> Tensor:
+        """Return 0 before ``start_round`` and in the first turn, then the weighted penalty."""
+        _, real = _real(scene)
+        started = (self.turns > 0) & (scene.rounds_done >= self.start_round)
+        return self.weight * started * penalties.lecam(real.logits, scene.fake.logits, self.mean_real, self.mean_fake).mean()
+
+    def after_turn(self, player: str, values: Mapping[str, Tensor]) -> None:
+        """Move the running means of D's outputs."""
+        if player == "discriminator":
+            for mean, name in ((self.mean_real, "real"), (self.mean_fake, "fake")):
+                mean.copy_(penalties.moving_mean(mean, values[f"discriminator/{name}"], self.turns, decay=self.decay))
+            self.turns += 1
+
+
+class FeatureMatching(Term):
+    """Distance between the mean features of real and fake (Salimans et al. 2016, arXiv:1606.03498, section 3.1)."""
+
+    name = "feature_matching"
+    player = "generator"
+
+    def __init__(self, norm: str = "l2", weight: float = 1.0) -> None:
+        super().__init__()
+        self.norm, self.weight = norm, weight
+
+    def forward(self, scene: Scene) -> Tensor:
+        """Return the squared L2 (MNIST) or mean absolute (CIFAR) distance of the mean features."""
+        _, real = _real(scene)
+        assert real.features is not None and scene.fake.features is not None, "feature matching needs a discriminator that gives features"
+        distance = penalties.feature_matching if self.norm == "l2" else penalties.feature_matching_absolute
+        return self.weight * distance(real.features, scene.fake.features)
+
+
+class PullingAway(Term):
+    """Pulling-away term on the codes of the fakes (Zhao et al. 2017, arXiv:1609.03126, Eq. 4)."""
+
+    name = "pulling_away"
+    player = "generator"
+    needs_real = False
+
+    def __init__(self, weight: float = 0.1) -> None:
+        super().__init__()
+        self.weight = weight
+
+    def forward(self, scene: Scene) -> Tensor:
+        """Return the weighted mean squared cosine between different samples' codes."""
+        assert scene.fake.features is not None, "the pulling-away term needs a discriminator that gives features"
+        return self.weight * energy.pulling_away(scene.fake.features)
+
+
+class AuxiliaryClassifier(Term):
+    """Cross-entropy of D's class logits (AC-GAN, Odena et al. 2017, arXiv:1610.09585, Eq. 2-3)."""
+
+    name = "classes"
+
+    def __init__(self, player: str, weight: float = 1.0, on_fakes: bool = False) -> None:
+        super().__init__()
+        self.player, self.weight, self.on_fakes = player, weight, on_fakes
+
+    @property
+    def needs_real(self) -> bool:  # type: ignore[override]
+        """The generator's part looks at fakes only."""
+        return self.player == "discriminator"
+
+    def forward(self, scene: Scene) -> Tensor:
+        """Return the weighted cross-entropy: on the reals for D, on the fakes for G (and for D too where asked)."""
+        losses = []
+        if self.player == "discriminator":
+            _, real = _real(scene)
+            assert real.class_logits is not None and scene.labels is not None
+            losses.append(cross_entropy(real.class_logits, scene.labels))
+        if self.player == "generator" or self.on_fakes:
+            assert scene.fake.class_logits is not None and scene.fake_labels is not None
+            losses.append(cross_entropy(scene.fake.class_logits, scene.fake_labels))
+        return self.weight * torch.stack(losses).sum()
+
+
+class Supervised(Term):
+    """Cross-entropy on the few labelled samples of the semi-supervised GAN (Salimans et al. 2016, section 5)."""
+
+    name = "supervised"
+
+    def __init__(self, weight: float = 1.0) -> None:
+        super().__init__()
+        self.weight = weight
+
+    def forward(self, scene: Scene) -> Tensor:
+        """Judge the labelled records of the batch, and return their weighted cross-entropy."""
+        field = "labelled_image" if "labelled_image" in scene.batch.fields else "labelled_point"
+        class_logits = scene.judge(scene.batch[field]).class_logits
+        assert class_logits is not None
+        return self.weight * classes.supervised(class_logits, scene.batch["labelled_label"]).mean()
+
+
+class HistoricalAveraging(Term):
+    """weight * ||theta - mean of past theta||^2 (Salimans et al. 2016, section 3.3); the mean is over every move so far."""
+
+    name = "historical_averaging"
+    needs_real = False
+    moves: Tensor
+
+    def __init__(self, player: str, module: nn.Module, weight: float = 1.0) -> None:
+        super().__init__()
+        self.player, self.weight = player, weight
+        self.watched = {str(index): parameter for index, parameter in enumerate(module.parameters())}
+        self.register_buffer("moves", torch.zeros((), dtype=torch.float64))
+        for index, parameter in self.watched.items():
+            self.register_buffer(f"mean_{index}", parameter.detach().clone())
+
+    def means(self) -> dict[str, Tensor]:
+        """The mean of each parameter over the moves so far."""
+        return {index: self.get_buffer(f"mean_{index}") for index in self.watched}
+
+    def forward(self, scene: Scene) -> Tensor:
+        """Return the weighted squared distance."""
+        return self.weight * penalties.historical_averaging(self.watched, self.means())
+
+    @torch.no_grad()
+    def after_turn(self, player: str, values: Mapping[str, Tensor]) -> None:
+        """Take the moved parameters into the mean."""
+        if player == self.player:
+            self.moves += 1
+            for index, mean in self.means().items():
+                mean.lerp_(self.watched[index], (1.0 / self.moves).to(mean.dtype))
