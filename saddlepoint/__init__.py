@@ -7,11 +7,25 @@ The verbs of the command line are functions here: ``saddlepoint.train(...)``. Th
 from __future__ import annotations
 
 import importlib
-from typing import Any
+import sys
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
-__all__ = ["__version__", "bench", "demo", "evaluate", "info", "list", "report", "resume", "sample", "train"]
+__all__ = ["__version__", "bench", "demo", "evaluate", "info", "list", "report", "resume", "sample", "train"]  # noqa: F822
+
+
+class _Package(ModuleType):
+    """A module whose verbs are not hidden by a room of the same name, such as ``saddlepoint.report``, when that room is imported."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not (name in __all__ and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+if not TYPE_CHECKING:
+    sys.modules[__name__].__class__ = _Package
 
 
 def __getattr__(name: str) -> Any:
