@@ -9,7 +9,7 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol
@@ -38,6 +38,8 @@ class Plan:
         checkpoint_every: rounds between checkpoints, beside those of the clock; 0 never.
         keep_every: checkpoints at multiples of this are kept for good; 0 none.
         keep_last: newest checkpoints that are kept.
+        by_clock: preview_every and score_every are set once, from the speed of the first rounds, so that the whole time holds about twenty
+            previews and eight scores.
     """
 
     steps: int | None = None
@@ -50,6 +52,7 @@ class Plan:
     checkpoint_every: int = 0
     keep_every: int = 0
     keep_last: int = 2
+    by_clock: bool = False
 
 
 class Observer(Protocol):
@@ -122,6 +125,7 @@ class Session:
         self.best = None if state["best"] is None else tuple(state["best"])  # type: ignore[assignment]
         if self.watchers.monitor:
             self.watchers.monitor.load_state_dict(state["monitor"])
+        self.plan = replace(self.plan, **state["cadence"]) if self.plan.by_clock else self.plan
         if self.leader:
             for round, path in self.run.checkpoints():
                 if round > self.clock.round:
@@ -142,6 +146,7 @@ class Session:
                 "elapsed_sec": self.elapsed,
                 "logbook": self.logbook.state_dict(),
                 "best": self.best,
+                "cadence": {"preview_every": self.plan.preview_every, "score_every": self.plan.score_every},
                 "monitor": self.watchers.monitor.state_dict() if self.watchers.monitor else {},
                 "optimizer_numbers": numbers,
             }
@@ -211,7 +216,15 @@ class Session:
         """The first process's answer, so that all processes do the same."""
         return mine if self.trainer.fabric.world_size == 1 else bool(self.trainer.fabric.broadcast(mine))
 
+    def _set_cadence(self) -> None:
+        """Once two percent of the time is used, or ten rounds are played, whichever is later, guess the rounds of the whole and divide them."""
+        plan, share = self.plan, self.elapsed / (60 * (self.plan.minutes or 1))
+        if plan.by_clock and plan.score_every == 0 and self._agree(share >= 0.02 and self.clock.round >= 10):
+            total = int(self.trainer.fabric.broadcast(self.clock.round / share))
+            self.plan = replace(plan, preview_every=max(1, total // 20), score_every=max(1, total // 8))
+
     def _after_round(self) -> None:
+        self._set_cadence()
         round, plan = self.clock.round, self.plan
         if round % plan.log_every == 0:
             self._log()

@@ -1,0 +1,299 @@
+"""The verbs of the command line as Python functions of the same names."""
+
+from __future__ import annotations
+
+import dataclasses
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+
+from saddlepoint.config import from_json, to_json
+from saddlepoint.data.records import Dataset
+from saddlepoint.data.sources import open_data
+from saddlepoint.draws import derive_seed
+from saddlepoint.errors import DataError, UsageError, nearest
+from saddlepoint.games.adversarial import AdversarialConfig
+from saddlepoint.games.game import Game, Samples
+from saddlepoint.training import machine
+from saddlepoint.training.checkpoint import restore_game
+from saddlepoint.training.memory import check_memory
+from saddlepoint.training.run import Run
+from saddlepoint.training.session import Plan, Session
+from saddlepoint.training.trainer import Trainer, TrainerConfig
+from saddlepoint.training.watchers import make_watchers
+from saddlepoint.zoo.catalogue import Recipe, find_recipe, list_recipes
+
+Show = Callable[[dict[str, Any]], None]
+CHUNK = 64  # samples drawn at once
+
+
+def list() -> list[Recipe]:  # noqa: A001  (the verb's name)
+    """The catalogue, oldest paper first."""
+    return list_recipes()
+
+
+def default_preset(recipe: Recipe, data: str) -> str:
+    """"toy" for points where the recipe has it, otherwise "small"."""
+    from saddlepoint.data.sources import is_toy
+
+    return "toy" if "toy" in recipe.presets and is_toy(data) else "small"
+
+
+def configure(recipe: Recipe, preset: str, settings: dict[str, Any]) -> AdversarialConfig:
+    """A preset with some settings changed.
+
+    Raises:
+        UsageError: for a setting the recipe does not have, with the nearest names.
+    """
+    config = recipe.preset(preset)
+    names = {field.name for field in dataclasses.fields(config)}
+    for name in settings:
+        if name not in names:
+            raise UsageError(f"{recipe.name} has no setting {name!r}. {nearest(name, names)}")
+    return dataclasses.replace(config, **settings)
+
+
+def train(
+    recipe: str,
+    *,
+    data: str,
+    out: str | Path,
+    preset: str | None = None,
+    config: AdversarialConfig | None = None,
+    steps: int | None = None,
+    minutes: float | None = None,
+    kimg: float | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    micro_batches: int = 1,
+    precision: machine.Precision = "32-true",
+    data_root: str | Path | None = None,
+    plan: Plan | None = None,
+    show: Show | None = None,
+    **settings: Any,
+) -> Run:
+    """Train a recipe on data into a new run folder.
+
+    Args:
+        recipe: name in the catalogue.
+        data: name of a shipped or known data set, or a path.
+        out: the run folder; must not hold anything.
+        preset: "paper", "small", ...; None: "toy" for points, "small" for images.
+        config: a whole configuration in place of a preset.
+        steps: rounds. At most one of steps, minutes and kimg is given; none of them means the preset's own length.
+        minutes: of training.
+        kimg: thousands of real images.
+        seed: of everything random.
+        device: "auto", "cpu", "cuda" or "mps".
+        micro_batches: pieces that each batch is computed in; the result is the same.
+        precision: of the computation.
+        data_root: where downloaded data sets are.
+        plan: how often to log, draw, score and save; None chooses from the length.
+        show: called with each log record, score and health finding.
+        settings: changes to the preset, by name.
+    Returns:
+        The run, finished.
+    Raises:
+        SaddlepointError: one of saddlepoint.errors, for everything that a user can mend.
+    """
+    entry = find_recipe(recipe)
+    if sum(limit is not None for limit in (steps, minutes, kimg)) > 1:
+        raise UsageError("Give one of steps, minutes and kimg, not several.")
+    preset = preset or default_preset(entry, data)
+    if config is None:
+        config = configure(entry, preset, settings)
+    elif settings:
+        raise UsageError("Give a whole config or single settings, not both.")
+    dataset = open_data(data, resolution=config.resolution, root=None if data_root is None else Path(data_root))
+    if steps is None and minutes is None and kimg is None:
+        steps = config.rounds
+    images_a_round = config.batch * config.d_steps
+    horizon = steps or (-(-int(kimg * 1000) // images_a_round) if kimg else config.rounds)
+    plan = plan or make_plan(steps, minutes, kimg, horizon)
+    about = {
+        "recipe": entry.name,
+        "title": entry.title,
+        "paper": entry.paper,
+        "year": entry.year,
+        "url": entry.url,
+        "preset": preset,
+        "config": to_json(config),
+        "data": to_json(dataset.spec),
+        "source": {"name": data, "resolution": config.resolution, "root": None if data_root is None else str(data_root)},
+        "command": shlex.join(["saddlepoint", *sys.argv[1:]]) if sys.argv and Path(sys.argv[0]).name in ("saddlepoint", "__main__.py") else "saddlepoint.train(...)",
+        "seed": seed,
+        "batch": config.batch,
+        "micro_batches": micro_batches,
+        "precision": precision,
+        "horizon": horizon,
+        "plan": to_json(plan),
+        "budget": {"steps": steps, "minutes": minutes, "kimg": kimg},
+        "versions": machine.versions(),
+        "commit": machine.commit(),
+        "hardware": machine.hardware(),
+    }
+    fabric = machine.start_fabric(device, precision)
+    torch.manual_seed(derive_seed(seed, "initialisation"))
+    data_for_game = entry.prepare(config, dataset) if entry.prepare else dataset
+    game = entry.game(config, data_for_game)
+    check_memory(game, data_for_game, batch=config.batch, pieces=micro_batches * fabric.world_size, device=fabric.device)
+    run = Run.create(Path(out), about) if fabric.is_global_zero else None
+    fabric.barrier()
+    run = run or Run.open(Path(out))
+    return _train(run, game, data_for_game, fabric, plan, None, show)
+
+
+def make_plan(steps: int | None, minutes: float | None, kimg: float | None, horizon: int) -> Plan:
+    """About twenty sample grids and ten scores a run."""
+    if minutes is not None:
+        return Plan(minutes=minutes, preview_every=0, score_every=0, by_clock=True)
+    log_every = max(1, min(20, horizon // 50))
+    return Plan(steps=steps, kimg=kimg, log_every=log_every, preview_every=max(1, min(1000, horizon // 20)), score_every=max(1, min(2000, horizon // 10)))
+
+
+def resume(
+    run: str | Path,
+    *,
+    checkpoint: str = "last",
+    steps: int | None = None,
+    minutes: float | None = None,
+    kimg: float | None = None,
+    device: str = "auto",
+    show: Show | None = None,
+) -> Run:
+    """Continue a run from a checkpoint as if it had never stopped.
+
+    Args:
+        run: the run folder.
+        checkpoint: "last", "best" or a round; what came after it is dropped.
+        steps: a new end in rounds; likewise minutes and kimg. None keeps the old end.
+        minutes: of training, all sittings together.
+        kimg: thousands of real images, all sittings together.
+        device: "auto", "cpu", "cuda" or "mps".
+        show: called with each log record, score and health finding.
+    """
+    opened = Run.open(Path(run))
+    plan = from_json(Plan, opened.about["plan"])
+    if any(limit is not None for limit in (steps, minutes, kimg)):
+        plan = dataclasses.replace(plan, steps=steps, minutes=minutes, kimg=kimg)
+    fabric = machine.start_fabric(device, opened.about["precision"])
+    game, data = load_game(opened)
+    return _train(opened, game, data, fabric, plan, checkpoint if opened.checkpoints() else None, show)
+
+
+def load_game(run: Run) -> tuple[Game, Dataset]:
+    """Build the game of a run, as it was before round one, and open its data.
+
+    Raises:
+        DataError: if the data is no longer what the run was trained on.
+    """
+    about, entry = run.about, find_recipe(run.about["recipe"])
+    source = about["source"]
+    dataset = open_data(source["name"], resolution=source["resolution"], root=None if source["root"] is None else Path(source["root"]))
+    if dataset.spec.content_hash != about["data"]["content_hash"]:
+        raise DataError(
+            f"{source['name']} is no longer the data of this run: its content hash is {dataset.spec.content_hash}, it was {about['data']['content_hash']}. "
+            "Restore the data, or start a new run."
+        )
+    config = from_json(type(entry.preset("paper")), about["config"])
+    torch.manual_seed(derive_seed(about["seed"], "initialisation"))
+    dataset = entry.prepare(config, dataset) if entry.prepare else dataset
+    return entry.game(config, dataset), dataset
+
+
+def _train(run: Run, game: Game, data: Dataset, fabric: Any, plan: Plan, checkpoint: str | None, show: Show | None) -> Run:
+    about = run.about
+    if fabric.is_global_zero:
+        run.lock()
+    if about["precision"] == "64-true":
+        game.double()
+    config = TrainerConfig(seed=about["seed"], batch=about["batch"], micro_batches=about["micro_batches"], horizon=about["horizon"])
+    trainer = Trainer(game, data, config, fabric)
+    try:
+        session = Session(trainer, run, plan, make_watchers(run, game, data, show))
+        if checkpoint is not None:
+            session.resume(checkpoint)
+        elif fabric.is_global_zero:
+            run.rewind(-1)
+        session.train()
+    finally:
+        trainer.close()
+        run.unlock()
+    return run
+
+
+def load(run: str | Path, *, checkpoint: str = "last") -> tuple[Game, Run]:
+    """The trained game of a run, on the CPU, in the state of a checkpoint."""
+    opened = Run.open(Path(run))
+    saved, path = opened.load(checkpoint)
+    game, _ = load_game(opened)
+    if opened.about["precision"] == "64-true":
+        game.double()
+    restore_game(game, saved.game, path)
+    game.clock.round, game.clock.images_seen = saved.state["round"], saved.state["images_seen"]
+    return game.eval(), opened
+
+
+def sample(run: str | Path, *, num: int = 64, out: str | Path | None = None, seed: int = 0, checkpoint: str = "last", label: int | None = None) -> Tensor:
+    """Draw samples from a run; sample i depends on (seed, i) alone, not on how many are drawn.
+
+    Args:
+        run: the run folder.
+        num: how many.
+        out: where to write them: .png (one grid), .npy, .npz, or a folder of PNG files; None writes nothing.
+        seed: of the latents.
+        checkpoint: "last", "best" or a round.
+        label: class of all samples, for conditional recipes; None draws classes too.
+    Returns:
+        Images uint8 [num, c, h, w], or points float32 [num, d].
+    """
+    from saddlepoint.evaluation.samples import draw_samples, write_samples
+
+    if num < 1:
+        raise UsageError(f"At least 1 sample is needed; num is {num}.")
+    game, _ = load(run, checkpoint=checkpoint)
+    samples = draw_samples(as_sampler(game), num, seed=seed, label=label)
+    if out is not None:
+        write_samples(samples, Path(out))
+    return samples
+
+
+def as_sampler(game: Game) -> Samples:
+    """The game as something that draws samples.
+
+    Raises:
+        UsageError: if it cannot.
+    """
+    if not isinstance(game, Samples):
+        raise UsageError(f"{type(game).__name__} cannot draw samples from nothing. `saddlepoint info RUN` says what it can do.")
+    return game
+
+
+def report(run: str | Path) -> Path:
+    """Write the run's report.html and return its path."""
+    from saddlepoint.report.html import write_report
+
+    return cast(Path, write_report(Run.open(Path(run)).folder))
+
+
+def info(run: str | Path) -> dict[str, Any]:
+    """What a run is and where it stands: its description, checkpoints, last losses and scores."""
+    from saddlepoint.training.storage import read_lines
+
+    opened = Run.open(Path(run))
+    log, scores = read_lines(opened.folder / "log.jsonl"), read_lines(opened.folder / "scores.jsonl")
+    return {
+        **opened.about,
+        "checkpoints": [round for round, _ in opened.checkpoints()],
+        "best": opened.best_round(),
+        "last_log": log[-1] if log else None,
+        "last_score": scores[-1] if scores else None,
+        "health": read_lines(opened.folder / "health.jsonl"),
+    }
+
+

@@ -1,0 +1,62 @@
+"""Drawing samples from a game and writing them to files."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from saddlepoint.draws import Draws
+from saddlepoint.errors import UsageError
+from saddlepoint.evaluation.grid import image_grid, scatter_picture
+from saddlepoint.games.game import Samples
+
+CHUNK = 64  # samples drawn at once; a sample depends on (seed, its number), so this may not change
+
+
+def draw_samples(game: Samples, num: int, *, seed: int = 0, label: int | None = None) -> Tensor:
+    """Draw ``num`` samples: images as uint8 [num, c, h, w], points as float32 [num, d], on the CPU.
+
+    Sample i depends on (seed, i) alone, not on ``num``.
+    """
+    device = next(game.parameters()).device  # type: ignore[attr-defined]
+    dtype = next(p.dtype for p in game.parameters() if p.is_floating_point())  # type: ignore[attr-defined]
+    chunks = []
+    for start in range(0, num, CHUNK):
+        draws = Draws.seeded(seed, "sample", start, device=device, dtype=dtype)
+        labels = None if label is None else torch.full((CHUNK,), label, device=device)
+        x = game.sample(CHUNK, draws, labels).float()
+        chunks.append((x.clamp(-1, 1) * 127.5 + 127.5).round().to(torch.uint8).cpu() if x.ndim == 4 else x.cpu())
+    return torch.cat(chunks)[:num].contiguous()
+
+
+def write_samples(samples: Tensor, out: Path) -> None:
+    """Write samples as one grid (.png), an array (.npy, .npz), or a folder of PNG files.
+
+    Raises:
+        UsageError: for an ending that is none of these.
+    """
+    if out.suffix == ".png":
+        picture = image_grid(samples) if samples.ndim == 4 else scatter_picture(samples)
+        buffer = io.BytesIO()
+        picture.save(buffer, format="png")
+        _write(out, buffer.getvalue())
+    elif out.suffix in (".npy", ".npz"):
+        buffer = io.BytesIO()
+        np.save(buffer, samples.numpy()) if out.suffix == ".npy" else np.savez_compressed(buffer, samples=samples.numpy())
+        _write(out, buffer.getvalue())
+    elif not out.suffix and samples.ndim == 4:
+        out.mkdir(parents=True, exist_ok=True)
+        for index, sample in enumerate(samples):
+            image_grid(sample[None], gap=0).save(out / f"{index:06d}.png")
+    else:
+        kinds = ".png, .npy, .npz or a folder" if samples.ndim == 4 else ".png, .npy or .npz"
+        raise UsageError(f"Samples are written as {kinds}; {out} is none of these. Choose another --out.")
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)

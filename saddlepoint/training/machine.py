@@ -1,0 +1,85 @@
+"""The machine a run is on: device, processes, versions."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import subprocess
+from pathlib import Path
+from typing import Literal, cast
+
+import psutil
+import torch
+from lightning_fabric import Fabric
+from lightning_fabric.strategies import DDPStrategy
+
+from saddlepoint.errors import UsageError
+
+Device = Literal["auto", "cpu", "cuda", "mps"]
+Precision = Literal["32-true", "bf16-mixed", "64-true"]
+
+
+def pick_device(device: str) -> str:
+    """Resolve "auto" to the best device there is.
+
+    Raises:
+        UsageError: for a device this machine lacks.
+    """
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if device == "auto":
+        return next(name for name in ("cuda", "mps", "cpu") if there[name])
+    if not there.get(device, False):
+        raise UsageError(f"The device {device!r} was asked for; this machine has {', '.join(name for name, yes in there.items() if yes)}. Choose one of them or auto.")
+    return device
+
+
+def start_fabric(device: str = "auto", precision: Precision = "32-true") -> Fabric:
+    """Launch Lightning Fabric: one process, or the group that torchrun or SLURM started."""
+    accelerator = pick_device(device)
+    torch.set_float32_matmul_precision("high")
+    processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    nodes = int(os.environ.get("WORLD_SIZE", "1")) // processes
+    if processes * nodes == 1:
+        fabric = Fabric(accelerator=accelerator, devices=1, precision=precision)
+    else:
+        backend = "nccl" if accelerator == "cuda" else "gloo"
+        strategy = DDPStrategy(process_group_backend=backend)
+        fabric = Fabric(accelerator=accelerator, devices=processes, num_nodes=nodes, strategy=strategy, precision=precision)
+    fabric.launch()
+    return fabric
+
+
+def hardware() -> str:
+    """One line about the processor and memory."""
+    if torch.cuda.is_available():
+        return f"{torch.cuda.get_device_name()} x{torch.cuda.device_count()}"
+    memory = psutil.virtual_memory().total / 2**30
+    return f"{_processor()}, {os.cpu_count()} cores, {memory:.0f} GiB"
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for line in info.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return cast(str, platform.processor() or platform.machine())
+
+
+def versions() -> dict[str, str]:
+    """Versions of what computes the result."""
+    names = ("torch", "torchvision", "lightning-fabric", "numpy", "safetensors", "pillow")
+    return {"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in names}
+
+
+def commit() -> str:
+    """Commit of the source tree that runs, with + where it was changed; empty for an installed package."""
+    folder = Path(__file__).parents[2]
+    if not (folder / ".git").exists():
+        return ""
+    try:
+        answer = subprocess.run(["git", "-C", str(folder), "describe", "--always", "--dirty=+", "--abbrev=12"], capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return answer.stdout.strip()
