@@ -27,7 +27,11 @@ def minimax(state: Tensor) -> Tensor:
 
 
 def nonsaturating(state: Tensor) -> Tensor:
-    """The generator minimises -log D instead: (-psi f'(-psi theta), theta f'(psi theta)). Eigenvalues at the equilibrium +-i/2."""
+    """The generator minimises -log D instead: (-psi f'(-psi theta), theta f'(psi theta)). Eigenvalues at the equilibrium +-i/2.
+
+    The radial part of the field is -t tanh(t/2) / r with t = psi theta and r the distance: of fourth order near the equilibrium, so that steps of any
+    finite size still leave it and end on a circle.
+    """
     theta, psi = state.unbind(-1)
     return torch.stack([-psi * torch.sigmoid(psi * theta), theta * torch.sigmoid(-psi * theta)], -1)
 
