@@ -12,7 +12,7 @@ from scipy import integrate, stats
 from torch import Tensor
 
 from saddlepoint.errors import UsageError
-from saddlepoint.objectives import analytic, dirac
+from saddlepoint.objectives import analytic, dirac, minimax, wasserstein
 
 P, Q = stats.norm(0.3, 0.8), stats.norm(-0.5, 1.3)
 
@@ -45,6 +45,25 @@ def test_best_discriminator_and_its_value() -> None:
     assert value(best) == pytest.approx(analytic.optimal_value(divergence).item(), abs=1e-9)
     assert value(best + 0.1) < value(best)
     assert value(best * 0.9) < value(best)
+
+
+def test_the_loss_of_2014_is_stationary_at_the_best_discriminator() -> None:
+    grid = torch.linspace(-6, 6, 101, dtype=torch.float64)
+    log_p, log_q = densities(grid)
+    best = analytic.optimal_logit(log_p, log_q).requires_grad_()
+    zero = torch.zeros_like(best)
+    real_term = minimax.discriminator(best, zero) - math.log(2)
+    fake_term = minimax.discriminator(zero, best) - math.log(2)
+    (slope,) = torch.autograd.grad((log_p.exp() * real_term + log_q.exp() * fake_term).sum(), best)
+    torch.testing.assert_close(slope, zero.detach(), rtol=0, atol=1e-14)
+
+
+def test_the_best_critic_of_a_shift_reaches_w1() -> None:
+    x = torch.randn(100, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    y = x.flip(0) + 1.5  # C(x) = -x is the best 1-Lipschitz critic
+    estimate = -wasserstein.discriminator(-x, -y).mean()
+    torch.testing.assert_close(estimate, analytic.wasserstein_1d(x, y))
+    assert estimate.item() == pytest.approx(1.5, rel=1e-12)
 
 
 def test_divergence_by_sampling() -> None:
