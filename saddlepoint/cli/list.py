@@ -1,0 +1,60 @@
+"""``saddlepoint list``: the recipes with their papers and presets, and the data sets."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from saddlepoint.cli.parsing import parse
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListFlags:
+    """The recipes, oldest paper first, and the data sets.
+
+    Attributes:
+        json: print JSON.
+    """
+
+    json: bool = False
+
+
+def run(argv: list[str]) -> int:
+    """List; as tables or as JSON."""
+    given = parse(ListFlags, argv, prog="saddlepoint list")
+
+    from saddlepoint.data.sources import list_data
+    from saddlepoint.zoo.catalogue import list_recipes
+
+    recipes = [
+        {field: getattr(recipe, field) for field in ("name", "title", "paper", "year", "url", "needs", "needs_labels")}
+        | {"presets": [*recipe.presets]}
+        for recipe in list_recipes()
+    ]
+    data = [dataclasses.asdict(card) for card in list_data()]
+    if given.json:
+        print(json.dumps({"recipes": recipes, "data": data}, indent=2))
+        return 0
+    for recipe in recipes:
+        recipe["needs"] = "/".join(recipe["needs"]) + (" with labels" if recipe["needs_labels"] else "")
+    for card in data:
+        card["size"] = " x ".join(map(str, card["shape"]))
+    _show("Recipes: `saddlepoint train RECIPE`", recipes, ("name", "title", "paper", "year", "needs", "presets"))
+    _show("Data: `--data NAME`, or a folder or array of your own", data, ("name", "title", "num_records", "size", "licence"))
+    return 0
+
+
+def _show(title: str, rows: list[dict[str, Any]], columns: tuple[str, ...]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for column in columns:
+        table.add_column(column.replace("num_", ""), overflow="fold")
+    for row in rows:
+        table.add_row(*(", ".join(row[column]) if isinstance(row[column], list) else str(row[column]) for column in columns))
+    console = Console(highlight=False)
+    console.print(table)
+    console.print()

@@ -1,0 +1,43 @@
+"""``saddlepoint sample RUN --num N --out PATH``: draw samples from a run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from saddlepoint.cli.parsing import parse
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampleFlags:
+    """Draw samples from a run; sample i depends on the seed and on i alone.
+
+    Attributes:
+        run: the run folder.
+        out: what to write: a .png file (one grid), a .npy or .npz file, or a folder for one PNG file a sample.
+        num: how many samples.
+        seed: of the latents.
+        checkpoint: "last", "best" or a round.
+        label: number of the class of all samples, for conditional recipes; None draws classes too.
+    """
+
+    run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+    out: Path
+    num: int = 64
+    seed: int = 0
+    checkpoint: str = "last"
+    label: int | None = None
+
+
+def run(argv: list[str]) -> int:
+    """Sample; prints where the samples are."""
+    given = parse(SampleFlags, argv, prog="saddlepoint sample")
+
+    from saddlepoint import api
+
+    api.sample(given.run, num=given.num, out=given.out, seed=given.seed, checkpoint=given.checkpoint, label=given.label)
+    print(given.out)
+    return 0

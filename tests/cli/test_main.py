@@ -1,0 +1,84 @@
+"""The front door: verbs, exit codes, one line an error, no tensor library for the help."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import subprocess
+import sys
+import time
+
+import pytest
+
+import saddlepoint
+from saddlepoint.cli import main as front
+from saddlepoint.cli.main import VERBS, main
+from saddlepoint.errors import DataError, StoppedError
+
+
+def test_help_names_every_verb(capsys):
+    assert main(["--help"]) == 0
+    shown = capsys.readouterr().out
+    assert all(f"  {verb} " in shown for verb in VERBS)
+
+
+def test_every_verb_has_a_file_and_a_function():
+    for verb in VERBS:
+        assert importlib.util.find_spec(f"saddlepoint.cli.{verb}"), verb
+    assert set(VERBS) == set(saddlepoint.__all__) - {"__version__"}
+
+
+def test_version(capsys):
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"saddlepoint {saddlepoint.__version__}\n"
+
+
+def test_no_verb_is_wrong_usage(capsys):
+    assert main([]) == 2
+    assert capsys.readouterr().err.startswith("usage: saddlepoint VERB")
+
+
+def test_an_unknown_verb_is_refused_with_the_nearest(capsys):
+    assert main(["trian"]) == 2
+    assert capsys.readouterr().err == "saddlepoint: error: There is no verb 'trian'. Nearest: train, info. `saddlepoint --help` shows all.\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "line"),
+    [
+        (DataError("no images\n  in here"), 3, "saddlepoint: error: no images in here\n"),
+        (StoppedError("saved.", 130), 130, "saddlepoint: saved.\n"),
+        (KeyboardInterrupt(), 130, "saddlepoint: stopped.\n"),
+    ],
+)
+def test_an_error_is_one_line_and_its_exit_code(monkeypatch, capsys, error, code, line):
+    def fail(argv):
+        raise error
+
+    monkeypatch.setattr(front, "dispatch", fail)
+    assert main([]) == code
+    assert capsys.readouterr().err == line
+
+
+def test_a_defect_shows_where_it_is(monkeypatch, capsys):
+    monkeypatch.setattr(front, "dispatch", lambda argv: 1 / 0)
+    assert main([]) == 1
+    shown = capsys.readouterr().err
+    assert "ZeroDivisionError" in shown
+    assert "please report it" in shown
+
+
+def test_help_starts_in_under_a_second_without_torch():
+    code = "import sys; from saddlepoint.cli.main import main; main(['--help']); sys.stderr.write(repr(sorted(sys.modules)))"
+    start = time.perf_counter()
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    elapsed = time.perf_counter() - start
+    assert not {"torch", "numpy", "tyro"} & set(ast.literal_eval(result.stderr))
+    assert elapsed < 1
+
+
+def test_a_broken_pipe_is_quiet():
+    program = "import time; time.sleep(0.3); from saddlepoint.cli.main import main; raise SystemExit(main(['--help']))"
+    script = f'"{sys.executable}" -c "{program}" | true; echo ${{PIPESTATUS[0]}}'
+    result = subprocess.run(["bash", "-c", script], capture_output=True, text=True)
+    assert (result.stdout, result.stderr) == ("141\n", "")
