@@ -1,0 +1,137 @@
+"""The quick score: what a training prints of its samples as it goes, always beside what real samples would get.
+
+Images: Frechet distance, coverage and pairwise distance on the features of the quick classifier. Points: modes covered and high-quality share where
+the centres are known, sliced Wasserstein distance always. A score is worth only as much as its ``protocol`` says: write the one with the other.
+
+Axes: n samples, c channels, h w image, d dimension.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from saddlepoint.data.records import Dataset
+from saddlepoint.draws import derive_seed
+from saddlepoint.errors import UsageError
+from saddlepoint.evaluation.arrays import Float64, Rows, as_rows
+from saddlepoint.evaluation.classifier import QuickFeatures
+from saddlepoint.evaluation.diversity import mean_pairwise_distance
+from saddlepoint.evaluation.frechet import frechet_distance
+from saddlepoint.evaluation.modes import mode_coverage
+from saddlepoint.evaluation.neighbours import coverage
+from saddlepoint.evaluation.sliced import sliced_wasserstein
+
+NEIGHBOURS = 5  # of coverage, as in its paper
+
+
+class QuickScorer:
+    """Scores samples against a fixed random part of the real data; another part, as large as a set of samples, gives the floor.
+
+    Data with fewer than ``num_real + num_fake`` records are divided in the same proportion, and the attributes say what came of it.
+
+    Args:
+        dataset: the real data.
+        num_real: real samples to compare with.
+        num_fake: generated samples that a score takes; every finite count has its own bias, so a score takes exactly this many.
+        seed: chooses the real samples.
+        device: where the features are computed.
+
+    Attributes:
+        metric: the main score, lower is better: "quick_frechet" or "sliced_wasserstein".
+        floor: the scores of ``num_fake`` real samples that are not among the ``num_real``.
+        protocol: everything a reader must know to compare the numbers; plain JSON.
+    """
+
+    def __init__(self, dataset: Dataset, *, num_real: int = 2000, num_fake: int = 1000, seed: int = 0, device: torch.device | str = "cpu") -> None:
+        records, self.kind = len(dataset), dataset.spec.kind
+        share = min(1.0, records / (num_real + num_fake))
+        self.num_real, self.num_fake = int(num_real * share), int(num_fake * share)
+        if min(self.num_real, self.num_fake) <= NEIGHBOURS:
+            least = f"more than {NEIGHBOURS} real samples on either side of its floor"
+            raise UsageError(
+                f"The quick score needs {least}; {dataset.spec.name} has {records} records for {num_real} and {num_fake}. Use more data."
+            )
+        rng = torch.Generator().manual_seed(derive_seed("quick score", seed))
+        chosen = torch.randperm(records, generator=rng)[: self.num_real + self.num_fake]
+        samples = dataset.records(chosen)["image" if self.kind == "image" else "point"]
+        self.metric = "quick_frechet" if self.kind == "image" else "sliced_wasserstein"
+        self._features = QuickFeatures(device) if self.kind == "image" else None
+        self._modes = _modes_of(dataset)
+        self._real = as_rows(self._see(samples[: self.num_real]), "real")
+        self._spread = mean_pairwise_distance(self._real) if self.kind == "image" else 0.0
+        self.protocol = self._describe(dataset, seed)
+        self.floor = self._measure(samples[self.num_real :])
+
+    def score(self, fake: NDArray[np.generic] | Tensor) -> dict[str, Any]:
+        """Score ``num_fake`` generated samples; the first so many of more.
+
+        Args:
+            fake: images [n, c, h, w], uint8 or float in [-1, 1]; or points [n, d].
+        Returns:
+            Images: quick_frechet (>= 0, lower is better; no FID), coverage in [0, 1] (share of real samples with a generated one in their
+            neighbourhood), pairwise_distance (mean distance between generated samples over that between real ones; 1 is as varied as the data).
+            Points: sliced_wasserstein (>= 0, in the points' units, lower is better), and for mixtures modes, high_quality, modes_kl (nats; log of the
+            number of modes where no sample lies near any). With both: floor, the same scores of real samples, and protocol.
+        """
+        if len(fake) < self.num_fake:
+            raise UsageError(f"The quick score needs {self.num_fake} samples, as its floor was made with; {len(fake)} came. Draw more samples.")
+        return {**self._measure(fake[: self.num_fake]), "floor": self.floor, "protocol": self.protocol}
+
+    def _measure(self, samples: NDArray[np.generic] | Tensor) -> dict[str, float]:
+        rows = self._see(samples)
+        return self._score_images(rows) if self.kind == "image" else self._score_points(as_rows(rows, "generated"))
+
+    def _see(self, samples: NDArray[np.generic] | Tensor) -> Rows:
+        """Features of images, points as they are."""
+        return self._features(samples) if self._features else samples
+
+    def _score_images(self, rows: Rows) -> dict[str, float]:
+        return {
+            "quick_frechet": frechet_distance(self._real, rows),
+            "coverage": coverage(self._real, rows, k=NEIGHBOURS),
+            "pairwise_distance": mean_pairwise_distance(rows) / self._spread if self._spread else 1.0,
+        }
+
+    def _score_points(self, rows: Float64) -> dict[str, float]:
+        scores: dict[str, float] = {"sliced_wasserstein": sliced_wasserstein(self._real, rows)}
+        if self._modes:
+            centers, std = self._modes
+            report = mode_coverage(rows, centers, std)
+            kl = report.kl if np.isfinite(report.kl) else float(np.log(len(centers)))
+            scores |= {"modes": float(report.modes), "high_quality": report.high_quality, "modes_kl": kl}
+        return scores
+
+    def _describe(self, dataset: Dataset, seed: int) -> dict[str, Any]:
+        """Say how the numbers were made."""
+        spec = dataset.spec
+        common = {
+            "metric": self.metric,
+            "data": spec.name,
+            "content_hash": spec.content_hash,
+            "num_real": self.num_real,
+            "num_fake": self.num_fake,
+            "seed": seed,
+            "floor": f"{self.num_fake} other real samples in the place of the generated ones, against the same {self.num_real}",
+        }
+        if self._features:
+            accuracy = {head: entry["held_out_accuracy"] for head, entry in self._features.card["heads"].items()}
+            seen = {"extractor": self._features.name, "extractor_accuracy": accuracy, "resize": self._features.resize}
+            return (
+                common
+                | seen
+                | {"coverage_neighbours": NEIGHBOURS, "note": "a Frechet distance on a small classifier's features: not FID, not comparable with FID"}
+            )
+        if not self._modes:
+            return common | {"directions": 128}
+        return common | {"directions": 128, "num_modes": len(self._modes[0]), "high_quality_within": "3 standard deviations of the nearest centre"}
+
+
+def _modes_of(dataset: Dataset) -> tuple[Float64, float] | None:
+    """Centres and deviation of a mixture, where the data know theirs and it is not a point mass."""
+    centers, std = getattr(dataset, "centers", None), float(getattr(dataset, "std", 0.0))
+    return None if centers is None or std <= 0 else (as_rows(centers, "centre"), std)
