@@ -1,0 +1,110 @@
+"""Arrays in .npy and .npz files: images of bytes, or points of floats, with labels where an .npz has them.
+
+Axes: n records, c channels, h w image, d point dimension.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from saddlepoint.data.arrays import ArrayDataset, content_hash
+from saddlepoint.data.folder import MIN_IMAGES
+from saddlepoint.data.images import check_square
+from saddlepoint.data.records import DataSpec
+from saddlepoint.data.registry import Request
+from saddlepoint.data.shipped import image_dataset
+from saddlepoint.errors import DataError, UsageError
+
+SUFFIXES = (".npy", ".npz")
+SAMPLE_NAMES = ("images", "image", "x", "data", "points", "point", "arr_0")
+LABEL_NAMES = ("labels", "label", "y", "arr_1")
+EXPECTED = "uint8 images [n, h, w], [n, h, w, c] or [n, c, h, w] with c 1 or 3, or floating-point points [n, d]"
+
+
+def open_array_file(path: Path, request: Request) -> ArrayDataset:
+    """The samples of a .npy file, or of an .npz file with one array, or with one named as in ``SAMPLE_NAMES`` and labels as in ``LABEL_NAMES``.
+
+    Points of any floating type become float32; labels may be any integers from 0 on.
+    """
+    samples, labels = _read(path)
+    if len(samples) < MIN_IMAGES:
+        raise DataError(f"{path} holds {len(samples)} records; training needs at least {MIN_IMAGES}.")
+    classes = _check_labels(labels, len(samples), path) if labels is not None else None
+    class_names = tuple(str(k) for k in range(int(classes.max()) + 1)) if classes is not None else ()
+    if np.issubdtype(samples.dtype, np.floating) and samples.ndim == 2:
+        if request.resolution is not None or request.channels is not None:
+            raise UsageError(f"{path} holds points, which have no resolution and no channels. Leave those settings out.")
+        return _points(samples.astype(np.float32), classes, class_names, path, request)
+    images = _images(samples, path)
+    check_square(images, str(path))
+    return image_dataset(request, images, classes, class_names)
+
+
+def _points(samples: NDArray[np.float32], labels: torch.Tensor | None, class_names: tuple[str, ...], path: Path, request: Request) -> ArrayDataset:
+    if not np.isfinite(samples).all():
+        raise DataError(
+            f"{path} holds {int((~np.isfinite(samples)).sum())} values that are not finite; points must be finite numbers. Remove those rows."
+        )
+    fields = {"point": torch.from_numpy(samples)} | ({} if labels is None else {"label": labels})
+    spec = DataSpec(
+        name=request.name,
+        kind="points",
+        shape=(samples.shape[1],),
+        num_records=len(samples),
+        num_classes=len(class_names) or None,
+        class_names=class_names,
+        content_hash=content_hash(fields),
+        fields=tuple(fields),
+    )
+    return ArrayDataset(fields, spec)
+
+
+def _read(path: Path) -> tuple[NDArray[np.generic], NDArray[np.generic] | None]:
+    try:
+        loaded = np.load(path, mmap_mode="r" if path.suffix == ".npy" else None, allow_pickle=False)
+        arrays = {"arr_0": loaded} if isinstance(loaded, np.ndarray) else {name: loaded[name] for name in loaded.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise DataError(
+            f"{path} cannot be read as {path.suffix} ({str(error).splitlines()[0]}). Expected {EXPECTED}, saved by numpy.save or numpy.savez."
+        ) from error
+    label_name = next((name for name in LABEL_NAMES if name in arrays), None)
+    candidates = [name for name in arrays if name != label_name]
+    sample_name = candidates[0] if len(candidates) == 1 else next((name for name in SAMPLE_NAMES if name in candidates), None)
+    if sample_name is None or arrays[sample_name].ndim == 0:
+        raise DataError(
+            f"{path} holds the arrays {', '.join(arrays) or 'none'}; expected one, or one named {', '.join(SAMPLE_NAMES[:4])}, and labels."
+        )
+    return arrays[sample_name], arrays[label_name] if label_name else None
+
+
+def _check_labels(labels: NDArray[np.generic], num_records: int, path: Path) -> torch.Tensor:
+    if not np.issubdtype(labels.dtype, np.integer) or labels.shape != (num_records,) or labels.min() < 0:
+        raise DataError(f"{path}: labels must be {num_records} integers from 0 on, one a record; found {labels.dtype} of shape {labels.shape}.")
+    return torch.from_numpy(labels.astype(np.int64))
+
+
+def _images(samples: NDArray[np.generic], path: Path) -> torch.Tensor:
+    layout = None
+    if samples.dtype == np.uint8 and samples.ndim == 3:
+        layout = (0, 3, 1, 2)  # n h w (1) -> n 1 h w
+    elif samples.dtype == np.uint8 and samples.ndim == 4:
+        layout = (0, 1, 2, 3) if samples.shape[1] in (1, 3) else (0, 3, 1, 2) if samples.shape[3] in (1, 3) else None  # n h w c -> n c h w
+    if layout is None:
+        raise DataError(f"{path} holds {samples.dtype} of shape {samples.shape}; expected {EXPECTED}.")
+    tensor = (
+        _mapped(samples, path)
+        if isinstance(samples, np.memmap) and samples.flags.c_contiguous
+        else torch.from_numpy(np.array(samples, np.uint8, order="C"))
+    )
+    return (tensor[..., None] if tensor.ndim == 3 else tensor).permute(layout)
+
+
+def _mapped(samples: np.memmap, path: Path) -> torch.Tensor:
+    """The same bytes as a tensor that leaves them in the file until they are read."""
+    whole = torch.from_file(str(path), shared=False, size=samples.offset + samples.size, dtype=torch.uint8)
+    return whole[samples.offset :].view(samples.shape)

@@ -1,0 +1,120 @@
+"""Records kept in tensors, in memory or mapped from a file, read by index.
+
+Axes: n records, c channels, h w image, d point dimension.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from saddlepoint.data.records import DataSpec
+from saddlepoint.draws import derive_seed
+from saddlepoint.errors import UsageError
+
+SPLITS = ("train", "test")
+TEST_SHARE = 0.1
+
+
+class ArrayDataset:
+    """Records in tensors whose first axis counts the records.
+
+    Args:
+        fields: field name to tensor [n, ...], which may be a memory map. One is ``image`` (uint8 [n, c, h, w]) or ``point`` (float32 [n, d]).
+        spec: what the records are.
+        names: one a record (an emoji's name, a file's path), or empty.
+        keywords: words that describe each record, or empty.
+        attribute_names: one a column of the field ``attributes``, or empty.
+        notes: what happened on the way in that the user was told of, e.g. files that could not be read.
+
+    Attributes:
+        splits: rows of "train" and "test" where the data's authors chose them; empty where the split is ours (:func:`split_rows`).
+
+    >>> spec = DataSpec(name="three", kind="points", shape=(1,), num_records=3, fields=("point",))
+    >>> data = ArrayDataset({"point": torch.tensor([[0.0], [1.0], [2.0]])}, spec)
+    >>> data.records(torch.tensor([2, 0]))["point"].tolist()
+    [[2.0], [0.0]]
+    """
+
+    def __init__(
+        self,
+        fields: Mapping[str, Tensor],
+        spec: DataSpec,
+        *,
+        names: Sequence[str] = (),
+        keywords: Sequence[tuple[str, ...]] = (),
+        attribute_names: Sequence[str] = (),
+        notes: Sequence[str] = (),
+    ) -> None:
+        lengths = {name: len(values) for name, values in fields.items()}
+        assert set(lengths.values()) == {spec.num_records}, f"fields of {lengths} records; the spec says {spec.num_records}"
+        assert len(names) in (0, spec.num_records) and len(keywords) in (0, spec.num_records)
+        self.spec = spec
+        self.names = tuple(names)
+        self.keywords = tuple(keywords)
+        self.attribute_names = tuple(attribute_names)
+        self.notes = tuple(notes)
+        self.splits: dict[str, Tensor] = {}
+        self._fields = dict(fields)
+        self._rows: Tensor | None = None
+
+    def __len__(self) -> int:
+        """Number of records."""
+        return self.spec.num_records
+
+    def records(self, indices: Tensor) -> dict[str, Tensor]:
+        """The fields at ``indices`` (int64 [n], 0 <= index < len): copies, contiguous, on the CPU."""
+        rows = indices if self._rows is None else self._rows[indices]
+        return {name: values[rows].contiguous() for name, values in self._fields.items()}
+
+    def column(self, name: str) -> Tensor:
+        """One field of every record, shape [n, ...]: the labels, without reading the images."""
+        values = self._fields[name]
+        return values if self._rows is None else values[self._rows]
+
+    def part(self, rows: Tensor, suffix: str) -> Self:
+        """The records at ``rows`` (int64 [m]) as a data set of its own, named ``name:suffix``; nothing is copied."""
+        chosen = copy.copy(self)
+        chosen.splits = {}
+        chosen._rows = rows if self._rows is None else self._rows[rows]
+        order = rows.tolist()
+        chosen.names = tuple(self.names[i] for i in order) if self.names else ()
+        chosen.keywords = tuple(self.keywords[i] for i in order) if self.keywords else ()
+        digest = hashlib.sha256(f"{self.spec.content_hash}:{suffix}:".encode() + rows.numpy().tobytes()).hexdigest()[:16]
+        chosen.spec = dataclasses.replace(self.spec, name=f"{self.spec.name}:{suffix}", num_records=len(rows), content_hash=digest)
+        return chosen
+
+
+def split_rows(num_records: int, split: str, key: str) -> Tensor:
+    """Rows of the fixed 90/10 split: a shuffle seeded by ``key`` alone, its first nine tenths "train", the rest "test".
+
+    Returns:
+        int64 [m]. Of fewer than 10 records one is "test", so both parts hold something from 2 records on.
+
+    >>> [len(split_rows(10_000, split, "fashion")) for split in SPLITS]
+    [9000, 1000]
+    """
+    if split not in SPLITS:
+        raise UsageError(f"No split {split!r}: write :train (nine tenths) or :test (the other tenth) behind the name, or nothing for all records.")
+    rng = torch.Generator().manual_seed(derive_seed("split", key))
+    shuffled = torch.randperm(num_records, generator=rng)
+    num_test = max(1, round(num_records * TEST_SHARE))
+    return shuffled[: num_records - num_test] if split == "train" else shuffled[num_records - num_test :]
+
+
+def content_hash(fields: Mapping[str, Tensor]) -> str:
+    """First 16 hex digits of the SHA-256 of all fields: names, types, shapes and bytes, in the order of their names."""
+    digest = hashlib.sha256()
+    for name in sorted(fields):
+        values = fields[name]
+        digest.update(f"{name} {values.dtype} {tuple(values.shape)}\n".encode())
+        for chunk in torch.split(values, 4096):
+            digest.update(np.ascontiguousarray(chunk.numpy()).data)
+    return digest.hexdigest()[:16]

@@ -1,0 +1,212 @@
+"""A folder of images: found, checked, decoded once on all cores, and kept as one memory-mapped file for the next start."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+
+from saddlepoint.data.arrays import ArrayDataset
+from saddlepoint.data.cache import Packed, PackWriter, pack_key, read_pack
+from saddlepoint.data.images import CHUNK, Header, Pixels, batched, check_request, decode, pool, read_header
+from saddlepoint.data.records import DataSpec
+from saddlepoint.errors import DataError
+
+IMAGE_SUFFIXES = frozenset(".png .jpg .jpeg .jpe .jfif .webp .bmp .gif .tif .tiff .ppm .pgm .pbm .pnm .jp2 .tga .avif".split())
+MAX_CORRUPT_SHARE = 0.01
+MIN_IMAGES = 2
+NAMED = 3  # how many paths an error line names
+NOTED = 20  # how many skipped files are told one by one
+IN_MEMORY = 32  # decoded images held before they are written
+
+log = logging.getLogger("saddlepoint")
+Result = TypeVar("Result")
+
+
+@dataclass
+class Found:
+    """Image files of a folder, in the order of their names.
+
+    Attributes:
+        root: the folder.
+        paths: relative to ``root``, with forward slashes.
+        labels: one a path, or None.
+        class_names: names of the sub-folders, sorted; empty without labels.
+    """
+
+    root: Path
+    paths: list[str]
+    labels: list[int] | None
+    class_names: tuple[str, ...]
+
+
+@dataclass
+class Damage:
+    """The files that could not be read, with the reason, and how many may be skipped before it is an error.
+
+    Args:
+        root: the folder, for messages.
+        num_files: image files found; max(1, 1 %) of them may be unreadable.
+    """
+
+    root: Path
+    num_files: int
+    reasons: dict[str, str] = field(default_factory=dict)
+
+    def check(self) -> None:
+        """Raise DataError when more files are damaged than may be skipped."""
+        allowed = max(1, int(MAX_CORRUPT_SHARE * self.num_files))
+        if len(self.reasons) > allowed or self.num_files - len(self.reasons) < MIN_IMAGES:
+            first = "; ".join(f"{path} ({reason})" for path, reason in list(self.reasons.items())[:NAMED])
+            more = f" and {len(self.reasons) - NAMED} more" if len(self.reasons) > NAMED else ""
+            raise DataError(
+                f"{len(self.reasons)} of the {self.num_files} image files in {self.root} cannot be read: {first}{more}. "
+                f"At most {allowed} may be skipped, and {MIN_IMAGES} images must be left. Repair or remove them."
+            )
+
+
+def open_folder(root: Path, name: str, resolution: int | None, channels: int | None) -> ArrayDataset:
+    """All images below ``root``; sub-folders directly below it are the classes.
+
+    Each image is turned upright (EXIF), put on white where it is transparent, cropped to its largest centred square and resized with antialiasing.
+    Without ``channels`` they are RGB, or grey if every file is. Without ``resolution`` they must all be square and of one size.
+    """
+    return open_found(find_images(root), name, resolution, channels)
+
+
+def open_found(found: Found, name: str, resolution: int | None, channels: int | None) -> ArrayDataset:
+    """The same for image files already found: from the pack of an earlier start, or decoded now."""
+    check_request(resolution, channels)
+    key = pack_key(found.root, found.paths, {"resolution": resolution, "channels": channels, "labels": found.class_names})
+    packed = read_pack(key) or _pack(found, key, resolution, channels)
+    for note in packed.notes:
+        log.warning(note)
+    labels = {"label": torch.tensor(packed.labels, dtype=torch.int64)} if found.labels is not None else {}
+    spec = DataSpec(
+        name=name,
+        kind="image",
+        shape=tuple(packed.images.shape[1:]),
+        num_records=len(packed.images),
+        num_classes=len(found.class_names) or None,
+        class_names=found.class_names,
+        content_hash=packed.content_hash,
+        fields=("image", *labels),
+    )
+    return ArrayDataset({"image": packed.images} | labels, spec, names=packed.names, notes=packed.notes)
+
+
+def find_images(root: Path) -> Found:
+    """The image files below a folder (by their suffix; hidden ones left out), and their classes where it has sub-folders of images."""
+    paths, others = [], Counter[str]()
+    walked = {os.path.realpath(root)}
+    for folder, subfolders, files in os.walk(root, followlinks=True):
+        places = {sub: os.path.realpath(os.path.join(folder, sub)) for sub in sorted(subfolders) if not sub.startswith(".")}
+        subfolders[:] = [sub for sub, place in places.items() if place not in walked]  # a link may lead back up
+        walked.update(places.values())
+        for file in sorted(file for file in files if not file.startswith(".")):
+            suffix = Path(file).suffix.lower()
+            if suffix in IMAGE_SUFFIXES:
+                paths.append((Path(folder) / file).relative_to(root).as_posix())
+            else:
+                others[suffix or "no suffix"] += 1
+    if not paths:
+        held = ", ".join(f"{count} {suffix}" for suffix, count in others.most_common(4)) or "nothing"
+        raise DataError(f"{root} holds no images: expected .png, .jpg, .webp or other image files, or sub-folders of them; found {held}.")
+    if len(paths) < MIN_IMAGES:
+        raise DataError(f"{root} holds 1 image ({paths[0]}); training needs at least {MIN_IMAGES}. Add more images.")
+    tops = [path.split("/")[0] if "/" in path else "" for path in paths]
+    classes = tuple(sorted(set(tops)))
+    if len(classes) == 1:
+        return Found(root, paths, None, ())
+    if "" in classes:
+        loose = [path for path in paths if "/" not in path]
+        raise DataError(
+            f"{root} mixes {len(loose)} loose images (such as {loose[0]}) with sub-folders of images ({', '.join(classes[1 : 1 + NAMED])}); "
+            "expected only images, or only sub-folders, one a class. Move the loose ones into a sub-folder, or point at one sub-folder."
+        )
+    return Found(root, paths, [classes.index(top) for top in tops], classes)
+
+
+def _pack(found: Found, key: str, resolution: int | None, channels: int | None) -> Packed:
+    damage = Damage(found.root, len(found.paths))
+    headers = _on_all_cores(found, range(len(found.paths)), read_header, damage)
+    damage.check()
+    if resolution is None:
+        _check_sizes(found.root, headers)
+    channels = channels or (1 if all(header.grey for header in headers.values()) else 3)
+    names, labels = [], []
+    with PackWriter(key) as writer:
+        for rows in batched(list(headers), IN_MEMORY):
+            for row, pixels in _on_all_cores(found, rows, lambda path: decode(path, resolution, channels), damage).items():
+                _write(writer, pixels)
+                names.append(found.paths[row])
+                labels.append(found.labels[row] if found.labels is not None else 0)
+            damage.check()
+        return writer.finish(names=names, labels=labels if found.labels is not None else [], notes=_notes(found, headers, damage))
+
+
+def _write(writer: PackWriter, pixels: Pixels) -> None:
+    assert writer.shape in (None, pixels.shape), f"decoded to {pixels.shape} beside {writer.shape}"
+    writer.append(pixels)
+
+
+def _on_all_cores(found: Found, rows: Sequence[int], read: Callable[[Path], Result], damage: Damage) -> dict[int, Result]:
+    """Results of ``read`` by row, in order; files that cannot be read go to ``damage``."""
+
+    def attempt(row: int) -> Result | Exception:
+        try:
+            return read(found.root / found.paths[row])
+        except MemoryError:
+            raise
+        except Exception as error:  # a damaged file may make any decoder raise anything
+            return error
+
+    results = {}
+    with pool() as workers:
+        for part in batched(rows, CHUNK):
+            for row, result in zip(part, workers.map(attempt, part), strict=True):
+                if isinstance(result, Exception):
+                    damage.reasons[found.paths[row]] = _reason(result)
+                else:
+                    results[row] = result
+    return results
+
+
+def _reason(error: Exception) -> str:
+    if type(error).__name__ == "UnidentifiedImageError":
+        return "not an image"
+    return str(error).strip().split("\n")[0][:120] or type(error).__name__
+
+
+def _check_sizes(root: Path, headers: dict[int, Header]) -> None:
+    sizes = Counter((header.width, header.height) for header in headers.values())
+    (width, height), _ = sizes.most_common(1)[0]
+    if len(sizes) == 1 and width == height:
+        return
+    if len(sizes) == 1:
+        held = f"are {width}x{height} pixels, not square"
+    else:
+        sides = sorted(sizes)
+        held = f"have {len(sizes)} different sizes, from {sides[0][0]}x{sides[0][1]} to {sides[-1][0]}x{sides[-1][1]} pixels"
+    raise DataError(f"The images in {root} {held}. Say to which square they are to be cropped and resized: --resolution 64, for example.")
+
+
+def _notes(found: Found, headers: dict[int, Header], damage: Damage) -> list[str]:
+    notes = [f"Skipped {found.root / path}: {reason}." for path, reason in list(damage.reasons.items())[:NOTED]]
+    if len(damage.reasons) > NOTED:
+        notes.append(f"Skipped {len(damage.reasons) - NOTED} more files in {found.root} that cannot be read.")
+    transparent = sum(header.alpha for header in headers.values())
+    if transparent:
+        notes.append(f"{transparent} of the {len(headers)} images in {found.root} are transparent; they were put on white.")
+    return notes
+
+
+def folder_key(root: Path) -> str:
+    """What seeds the split of a folder or file: its own name, wherever it lies."""
+    return root.resolve().name

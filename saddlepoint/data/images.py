@@ -1,0 +1,180 @@
+"""Pixels in, pixels out: one decoded file, or a batch of arrays, brought to the size and the channels that were asked for.
+
+Axes: n images, c channels, h w image.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+from torch import Tensor
+
+from saddlepoint.errors import DataError, UsageError
+
+GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "F", "I;16", "I;16L", "I;16B", "I;16N"})
+DEEP_MODES = frozenset({"I", "F", "I;16", "I;16L", "I;16B", "I;16N"})
+ALPHA_MODES = frozenset({"LA", "La", "PA", "RGBA", "RGBa"})
+SIXTEEN_BIT_I = ("PNG", "PPM")  # formats whose 16-bit levels Pillow gives in 32-bit integers
+EXIF_ORIENTATION = 0x0112
+CHUNK = 1024
+
+Pixels = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a file says of its image before the pixels are decoded.
+
+    Attributes:
+        width, height: in pixels, as stored (an EXIF rotation may exchange them).
+        grey: whether it is stored with one channel.
+        alpha: whether it is stored with transparency.
+    """
+
+    width: int
+    height: int
+    grey: bool
+    alpha: bool
+
+
+def check_request(resolution: int | None, channels: int | None) -> None:
+    """Refuse a resolution or a number of channels that no image can have."""
+    if resolution is not None and resolution < 1:
+        raise UsageError(f"The resolution is a number of pixels, at least 1; {resolution} was given.")
+    if channels not in (None, 1, 3):
+        raise UsageError(f"Images are read with 1 channel (grey) or 3 (RGB); {channels} was asked for.")
+
+
+def read_header(path: Path) -> Header:
+    """Open an image file without decoding it. Raises whatever Pillow raises for a file that is no image."""
+    with Image.open(path) as image:
+        return Header(image.width, image.height, grey=image.mode in GREY_MODES, alpha=has_alpha(image))
+
+
+def decode(path: Path, resolution: int | None, channels: int) -> Pixels:
+    """One file as uint8 [c, r, r]: upright, on white, its largest centred square, resized with antialiasing.
+
+    Args:
+        path: an image file; of an animation the first frame is taken.
+        resolution: r; None keeps the square as it is.
+        channels: c, 1 or 3.
+
+    Raises:
+        ValueError: pixels of 32 bits, whose white nobody can know.
+        Exception: whatever Pillow raises for damaged files.
+    """
+    with Image.open(path) as opened:
+        opened.load()
+        image = eight_bits(opened)
+        image = on_white(image) if has_alpha(image) else image
+        if opened.getexif().get(EXIF_ORIENTATION, 1) != 1:
+            image.info |= {key: opened.info[key] for key in ("exif",) if key in opened.info}
+            image = ImageOps.exif_transpose(image)
+        image = image if image.mode in ("L", "RGB") else image.convert("RGB")
+        image = image.convert("RGB" if channels == 3 else "L")
+        side = min(image.size)
+        left, top = (image.width - side) // 2, (image.height - side) // 2
+        image = image.crop((left, top, left + side, top + side))
+        if resolution is not None and resolution != side:
+            image = image.resize((resolution, resolution), Image.Resampling.LANCZOS)
+        pixels = np.asarray(image)
+    return np.ascontiguousarray(pixels[None] if channels == 1 else pixels.transpose(2, 0, 1))  # h w [c] -> c h w
+
+
+def has_alpha(image: Image.Image) -> bool:
+    """Whether an image is transparent anywhere, or says that it may be."""
+    return image.mode in ALPHA_MODES or "transparency" in image.info
+
+
+def eight_bits(image: Image.Image) -> Image.Image:
+    """The image itself, or its 16-bit grey levels times 255 / 65535, rounded: 16-bit white becomes 8-bit white."""
+    if image.mode not in DEEP_MODES:
+        return image
+    if image.mode == "F" or (image.mode == "I" and image.format not in SIXTEEN_BIT_I):
+        raise ValueError(f"pixels of 32 bits (mode {image.mode}) have no agreed white; save the image with 8 or 16 bits")
+    return Image.fromarray(((np.asarray(image).astype(np.uint32) + 128) // 257).astype(np.uint8))
+
+
+def on_white(image: Image.Image) -> Image.Image:
+    """Composite a transparent image on a white ground; grey stays grey."""
+    ground = Image.new("RGBA", image.size, "white")
+    ground.alpha_composite(image.convert("RGBA"))
+    return ground.convert("L" if image.mode in GREY_MODES else "RGB")
+
+
+def with_channels(images: Tensor, channels: int | None) -> Tensor:
+    """Grey to RGB by repetition, RGB to grey by ITU-R 601 luma (rounded); None and the present number change nothing.
+
+    Args:
+        images: uint8 [n, c, h, w], c 1 or 3.
+
+    >>> with_channels(torch.tensor([255, 0, 0], dtype=torch.uint8).view(1, 3, 1, 1), 1).item()     # 0.299 * 255
+    76
+    """
+    present = images.shape[1]
+    if channels is None or channels == present:
+        return images
+    if channels == 3:
+        return images.expand(-1, 3, -1, -1).contiguous()
+    luma = torch.tensor([299, 587, 114], dtype=torch.int32).view(1, 3, 1, 1)
+    return torch.cat(
+        [
+            ((part.to(torch.int32) * luma).sum(1, keepdim=True) + 500).div(1000, rounding_mode="floor").to(torch.uint8)
+            for part in torch.split(images, CHUNK)
+        ]
+    )
+
+
+def resized(images: Tensor, resolution: int | None, *, pad: bool = False) -> Tensor:
+    """Square images at another resolution, antialiased (Lanczos).
+
+    Args:
+        images: uint8 [n, c, h, h].
+        resolution: None or h: nothing is done.
+        pad: images on a black ground (MNIST and its kin): 28 becomes 32 by two black pixels all around, as is the custom, and stays sharp.
+    Returns:
+        uint8 [n, c, resolution, resolution].
+    """
+    side = images.shape[-1]
+    if resolution is None or resolution == side:
+        return images
+    if pad and (side, resolution) == (28, 32):
+        return torch.nn.functional.pad(images, (2, 2, 2, 2))
+    source = images.numpy()
+    target = np.empty((*source.shape[:2], resolution, resolution), np.uint8)
+
+    def resize(i: int) -> None:
+        for plane in range(source.shape[1]):
+            target[i, plane] = np.asarray(Image.fromarray(source[i, plane]).resize((resolution, resolution), Image.Resampling.LANCZOS))
+
+    with pool() as workers:
+        for part in batched(range(len(source)), CHUNK):
+            list(workers.map(resize, part))
+    return torch.from_numpy(target)
+
+
+def check_square(images: Tensor, name: str) -> None:
+    """Refuse images that are not square: arrays are taken as they are, without a crop."""
+    height, width = images.shape[-2:]
+    if height != width:
+        raise DataError(
+            f"{name} holds images of {width}x{height} pixels; square ones are needed. Crop them, or point at a folder of images, which is cropped."
+        )
+
+
+def batched(items: Sequence[int], size: int) -> Iterator[Sequence[int]]:
+    """Consecutive pieces of ``size`` items."""
+    return (items[start : start + size] for start in range(0, len(items), size))
+
+
+def pool() -> ThreadPoolExecutor:
+    """As many threads as cores: Pillow lets go of the interpreter while it decodes and resizes."""
+    return ThreadPoolExecutor(max_workers=os.cpu_count())

@@ -1,0 +1,100 @@
+"""The door of the data room: a name or a path in, a data set out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import saddlepoint.data.public
+import saddlepoint.data.shipped
+import saddlepoint.data.toys  # noqa: F401  (these three register their sources)
+from saddlepoint.data.arrayfile import SUFFIXES, open_array_file
+from saddlepoint.data.arrays import SPLITS, ArrayDataset, split_rows
+from saddlepoint.data.folder import IMAGE_SUFFIXES, folder_key, open_folder
+from saddlepoint.data.registry import SOURCES, DataCard, Request
+from saddlepoint.errors import DataError, UsageError, nearest
+
+
+def open_data(name_or_path: str, *, resolution: int | None = None, channels: int | None = None, root: Path | None = None) -> ArrayDataset:
+    """Open a data set by name or by path.
+
+    Args:
+        name_or_path: a name of :func:`list_data`; or a folder of images (sub-folders are classes), a .npy or .npz file. Names win over files of that name:
+            write ``./fashion`` for a folder. Behind it, ``:train`` or ``:test`` chooses a fixed part: the authors' own where a public set has one, otherwise
+            nine tenths and one tenth, shuffled by a seed made of the name (of a path: its last part).
+        resolution: side of the square images, in pixels; None keeps their own, which must then all be equal and square.
+        channels: 1 (grey) or 3 (RGB); None keeps the data's own.
+        root: where a public set lies; None: the folder ``torchvision`` of the cache. Only for public sets.
+
+    Raises:
+        DataError: the data is missing, damaged, empty or mixed.
+        UsageError: the name is unknown or a setting does not apply.
+
+    >>> open_data("ring8").spec.shape, len(open_data("ring8:test"))
+    ((2,), 10000)
+    """
+    whole, split = _cut(name_or_path)
+    request = Request(name=whole, resolution=resolution, channels=channels, root=root)
+    if whole in SOURCES:
+        card, opener = SOURCES[whole]
+        _check_settings(card, request)
+        dataset, key = opener(request), whole
+    else:
+        path = _path(whole)
+        if root is not None:
+            raise UsageError(f"A root is for public sets ({', '.join(_public())}); {whole} is a path already. Leave the root out.")
+        dataset, key = _open_path(path, request), folder_key(path)
+    if split is None:
+        return dataset
+    return dataset.part(dataset.splits[split] if split in dataset.splits else split_rows(len(dataset), split, key), split)
+
+
+def list_data() -> tuple[DataCard, ...]:
+    """The cards of all named sources: shipped images, toys, public sets."""
+    cards = [card for card, _ in SOURCES.values()]
+    return tuple(sorted(cards, key=lambda card: (not card.shipped, card.kind == "points")))
+
+
+def _cut(text: str) -> tuple[str, str | None]:
+    whole, colon, split = text.rpartition(":")
+    if not colon or Path(text).expanduser().exists():
+        return text, None
+    if split in SPLITS:
+        return whole, split
+    if whole in SOURCES:
+        raise UsageError(f"{whole} has no part {split!r}. Write {whole}:train, {whole}:test, or {whole} for all records.")
+    return text, None
+
+
+def _check_settings(card: DataCard, request: Request) -> None:
+    if card.kind == "points" and (request.resolution is not None or request.channels is not None):
+        raise UsageError(f"{card.name} holds points, which have no resolution and no channels. Leave those settings out.")
+    if card.shipped and request.root is not None:
+        raise UsageError(f"A root is for public sets ({', '.join(_public())}); {card.name} comes with the package. Leave the root out.")
+
+
+def _public() -> list[str]:
+    return [card.name for card, _ in SOURCES.values() if not card.shipped]
+
+
+def _path(text: str) -> Path:
+    path = Path(text).expanduser()
+    if path.exists():
+        return path
+    if "/" in text or "\\" in text or text.startswith(("~", ".")) or path.suffix in SUFFIXES:
+        raise DataError(f"There is no folder or file {text}. Check the path, or name one of: {', '.join(SOURCES)}.")
+    raise UsageError(f"No data is named {text!r}, and there is no folder or file of that name here. {nearest(text, SOURCES)}")
+
+
+def _open_path(path: Path, request: Request) -> ArrayDataset:
+    if path.is_dir():
+        return open_folder(path, request.name, request.resolution, request.channels)
+    if path.suffix in SUFFIXES:
+        return open_array_file(path, request)
+    hint = (
+        "it is one image: point at the folder it lies in"
+        if path.suffix.lower() in IMAGE_SUFFIXES
+        else "unpack it first"
+        if path.suffix in (".zip", ".tar")
+        else ""
+    )
+    raise DataError(f"{path} is no data that can be opened{': ' + hint if hint else ''}; expected a folder of images, or a .npy or .npz file.")
