@@ -9,12 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from saddlepoint.config import from_json, to_json
 from saddlepoint.data.records import Dataset
-from saddlepoint.data.sources import open_data
+from saddlepoint.data.sources import list_data, open_data
 from saddlepoint.draws import derive_seed
 from saddlepoint.errors import DataError, UsageError, nearest
 from saddlepoint.games.adversarial import AdversarialConfig
@@ -37,11 +38,18 @@ def list() -> list[Recipe]:  # noqa: A001  (the verb's name)
     return list_recipes()
 
 
-def default_preset(recipe: Recipe, data: str) -> str:
-    """"toy" for points where the recipe has it, otherwise "small"."""
-    from saddlepoint.data.sources import is_toy
+def holds_points(data: str) -> bool:
+    """Whether a name or path is of points rather than images, as far as can be told without opening it."""
+    cards = {card.name: card.kind for card in list_data()}
+    name = data.rpartition(":")[0] if data.endswith((":train", ":test")) else data
+    if name not in cards and Path(name).suffix == ".npy" and Path(name).is_file():
+        return bool(np.load(name, mmap_mode="r").ndim == 2)
+    return cards.get(name) == "points"
 
-    return "toy" if "toy" in recipe.presets and is_toy(data) else "small"
+
+def default_preset(recipe: Recipe, data: str) -> str:
+    """The preset for two cores that fits the data: "toy" for points where the recipe has it, otherwise "small"."""
+    return "toy" if "toy" in recipe.presets and holds_points(data) else "small"
 
 
 def configure(recipe: Recipe, preset: str, settings: dict[str, Any]) -> AdversarialConfig:
@@ -109,6 +117,8 @@ def train(
         config = configure(entry, preset, settings)
     elif settings:
         raise UsageError("Give a whole config or single settings, not both.")
+    if holds_points(data) and "resolution" not in settings:
+        config = dataclasses.replace(config, resolution=None)
     dataset = open_data(data, resolution=config.resolution, root=None if data_root is None else Path(data_root))
     if steps is None and minutes is None and kimg is None:
         steps = config.rounds

@@ -38,6 +38,7 @@ class Draws:
         dtype: floating type of normal and uniform numbers.
         piece: index of this piece in the whole batch, 0 <= piece < pieces.
         pieces: processes times micro-batches.
+        groups: kinds of samples that pass through a network together, one kind after the other, each cut into pieces (see :meth:`together`).
     """
 
     rng: torch.Generator | None = None
@@ -45,6 +46,7 @@ class Draws:
     dtype: torch.dtype | None = None
     piece: int = 0
     pieces: int = 1
+    groups: int = 1
 
     @classmethod
     def seeded(cls, *seed: int | str, device: torch.device | str = "cpu", dtype: torch.dtype | None = None, piece: int = 0, pieces: int = 1) -> Draws:
@@ -65,8 +67,20 @@ class Draws:
         """Uniform integers in [0, high), int64, shape [n, *shape]: n rows of this piece."""
         return self._own(torch.randint(high, (n * self.pieces, *shape), generator=self.rng, device=self.device))
 
+    @contextlib.contextmanager
+    def together(self, groups: int) -> Iterator[None]:
+        """While inside, rows are ``groups`` kinds of samples in turn, as where real and fake pass through D in one batch."""
+        before, self.groups = self.groups, groups
+        try:
+            yield
+        finally:
+            self.groups = before
+
     def _own(self, whole: Tensor) -> Tensor:
-        return whole.chunk(self.pieces)[self.piece] if self.pieces > 1 else whole
+        if self.pieces == 1:
+            return whole
+        kinds = whole.unflatten(0, (self.groups, self.pieces, -1))  # group piece row ...
+        return kinds[:, self.piece].flatten(0, 1)
 
 
 _stack: list[Draws] = []

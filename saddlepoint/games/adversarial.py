@@ -247,7 +247,8 @@ class AdversarialGame(Game):
         if not together:
             return self.judge(x_real, labels), self.judge(x_fake, fake_labels)
         both_labels = None if labels is None or fake_labels is None else torch.cat([labels, fake_labels])
-        both = self.judge(torch.cat([x_real, x_fake]), both_labels)
+        with self.draws.together(2):
+            both = self.judge(torch.cat([x_real, x_fake]), both_labels)
         sizes = [len(x_real), len(x_fake)]
         parts = [(None, None) if part is None else part.split(sizes) for part in both]
         real, fake = (Judgement(*(part[side] for part in parts)) for side in (0, 1))  # type: ignore[arg-type]

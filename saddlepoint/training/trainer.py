@@ -71,6 +71,7 @@ class Trainer:
             player.torch_optimizer = player.optimizer.build(player.parameters())
         self.has_batch_statistics = any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in game.modules())
         game.clock.batch, game.clock.horizon = config.batch, config.horizon
+        game.draws = Draws(device=self.fabric.device, dtype=self.dtype)
         game.requires_grad_(False)
         game.train()
 
