@@ -198,7 +198,8 @@ def pyramid(image_shape: tuple[int, ...], lowest: int, maker: str) -> tuple[int,
     doublings = _doublings(height, width, lowest)
     if doublings == 0:
         steps = [2**k for k in range(1, 12)]
-        sizes = {(max(lowest, round(height / s)) * s, max(lowest, round(width / s)) * s) for s in steps}
+        rounded = [(height // s + up, width // s + right, s) for s in steps for up in (0, 1) for right in ((up,) if height == width else (0, 1))]
+        sizes = {(max(lowest, h) * s, max(lowest, w) * s) for h, w, s in rounded}
         near = sorted((size for size in sizes if _doublings(*size, lowest)), key=lambda size: (abs(size[0] - height) + abs(size[1] - width), size))
         names = " and ".join(f"{h}x{w}" for h, w in near[:2])
         raise UsageError(f"{maker} cannot make images of {height}x{width}; the nearest it can make are {names}. Choose such a resolution.")
