@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -30,10 +31,10 @@ from saddlepoint.training.watchers import make_watchers
 from saddlepoint.zoo.catalogue import Recipe, find_recipe, list_recipes
 
 Show = Callable[[dict[str, Any]], None]
-CHUNK = 64  # samples drawn at once
+NEIGHBOURS_SHOWN = 24  # samples in a report beside their nearest real images
 
 
-def list() -> list[Recipe]:  # noqa: A001  (the verb's name)
+def list() -> Sequence[Recipe]:
     """The catalogue, oldest paper first."""
     return list_recipes()
 
@@ -135,7 +136,9 @@ def train(
         "config": to_json(config),
         "data": to_json(dataset.spec),
         "source": {"name": data, "resolution": config.resolution, "root": None if data_root is None else str(data_root)},
-        "command": shlex.join(["saddlepoint", *sys.argv[1:]]) if sys.argv and Path(sys.argv[0]).name in ("saddlepoint", "__main__.py") else "saddlepoint.train(...)",
+        "command": shlex.join(["saddlepoint", *sys.argv[1:]])
+        if sys.argv and Path(sys.argv[0]).name in ("saddlepoint", "__main__.py")
+        else "saddlepoint.train(...)",
         "seed": seed,
         "batch": config.batch,
         "micro_batches": micro_batches,
@@ -163,7 +166,9 @@ def make_plan(steps: int | None, minutes: float | None, kimg: float | None, hori
     if minutes is not None:
         return Plan(minutes=minutes, preview_every=0, score_every=0, by_clock=True)
     log_every = max(1, min(20, horizon // 50))
-    return Plan(steps=steps, kimg=kimg, log_every=log_every, preview_every=max(1, min(1000, horizon // 20)), score_every=max(1, min(2000, horizon // 10)))
+    return Plan(
+        steps=steps, kimg=kimg, log_every=log_every, preview_every=max(1, min(1000, horizon // 20)), score_every=max(1, min(2000, horizon // 10))
+    )
 
 
 def resume(
@@ -205,15 +210,14 @@ def load_game(run: Run) -> tuple[Game, Dataset]:
     about, entry = run.about, find_recipe(run.about["recipe"])
     source = about["source"]
     dataset = open_data(source["name"], resolution=source["resolution"], root=None if source["root"] is None else Path(source["root"]))
-    if dataset.spec.content_hash != about["data"]["content_hash"]:
-        raise DataError(
-            f"{source['name']} is no longer the data of this run: its content hash is {dataset.spec.content_hash}, it was {about['data']['content_hash']}. "
-            "Restore the data, or start a new run."
-        )
+    found, trained = dataset.spec.content_hash, about["data"]["content_hash"]
+    if found != trained:
+        name = source["name"]
+        raise DataError(f"{name} is no longer the data of this run: its content hash is {found}, it was {trained}. Restore it, or start a new run.")
     config = from_json(type(entry.preset("paper")), about["config"])
     torch.manual_seed(derive_seed(about["seed"], "initialisation"))
-    dataset = entry.prepare(config, dataset) if entry.prepare else dataset
-    return entry.game(config, dataset), dataset
+    prepared = entry.prepare(config, dataset) if entry.prepare else dataset
+    return entry.game(config, prepared), prepared
 
 
 def _train(run: Run, game: Game, data: Dataset, fabric: Any, plan: Plan, checkpoint: str | None, show: Show | None) -> Run:
@@ -249,7 +253,9 @@ def load(run: str | Path, *, checkpoint: str = "last") -> tuple[Game, Run]:
     return game.eval(), opened
 
 
-def sample(run: str | Path, *, num: int = 64, out: str | Path | None = None, seed: int = 0, checkpoint: str = "last", label: int | None = None) -> Tensor:
+def sample(
+    run: str | Path, *, num: int = 64, out: str | Path | None = None, seed: int = 0, checkpoint: str = "last", label: int | None = None
+) -> Tensor:
     """Draw samples from a run; sample i depends on (seed, i) alone, not on how many are drawn.
 
     Args:
@@ -285,10 +291,22 @@ def as_sampler(game: Game) -> Samples:
 
 
 def report(run: str | Path) -> Path:
-    """Write the run's report.html and return its path."""
+    """Write the run's report.html, one file that opens in any browser, and return its path.
+
+    The nearest real images are searched for where the run's data is still at hand; without it that section says so.
+    """
+    from saddlepoint.evaluation.memorisation import write_nearest
+    from saddlepoint.evaluation.samples import draw_samples
     from saddlepoint.report.html import write_report
 
-    return cast(Path, write_report(Run.open(Path(run)).folder))
+    opened = Run.open(Path(run))
+    if opened.checkpoints() and opened.about["data"]["kind"] == "image":
+        with contextlib.suppress(DataError):
+            game, data = load_game(opened)
+            saved, path = opened.load()
+            restore_game(game, saved.game, path)
+            write_nearest(opened.folder, draw_samples(as_sampler(game), NEIGHBOURS_SHOWN, seed=opened.about["seed"]), data)
+    return write_report(opened.folder)
 
 
 def info(run: str | Path) -> dict[str, Any]:
@@ -307,3 +325,76 @@ def info(run: str | Path) -> dict[str, Any]:
     }
 
 
+def evaluate(
+    target: str | Path,
+    *,
+    against: str | None = None,
+    num: int | None = None,
+    checkpoint: str = "last",
+    seed: int = 0,
+    data_root: str | Path | None = None,
+) -> dict[str, Any]:
+    """Score a run, or a folder or array of samples, against real data.
+
+    Args:
+        target: a run folder; or a folder of images, a .npy or .npz file, or the name of a data set.
+        against: real data by name or path; None means what the run was trained on.
+        num: generated samples that the score takes; None means as many as the protocol's default allows.
+        checkpoint: of a run: "last", "best" or a round.
+        seed: of the latents and of the choice of real samples.
+        data_root: where downloaded data sets are.
+    Returns:
+        The scores, their floor (the same of real samples) and their protocol.
+    """
+    from saddlepoint.evaluation.quick import QuickScorer
+    from saddlepoint.evaluation.samples import draw_samples
+
+    root = None if data_root is None else Path(data_root)
+    if (Path(target) / "run.json").exists():
+        game, run = load(target, checkpoint=checkpoint)
+        source = run.about["source"]
+        resolution = source["resolution"]
+        real = open_data(against or source["name"], resolution=None if against and holds_points(against) else resolution, root=root or source["root"])
+        scorer = QuickScorer(real, num_fake=num or 1000, seed=seed)
+        samples = draw_samples(as_sampler(game), scorer.num_fake, seed=seed)
+        about = {
+            "run": str(run.folder),
+            "recipe": run.about["recipe"],
+            "round": game.clock.round,
+            "ema": hasattr(game, "generator_ema"),
+            "sample_seed": seed,
+        }
+    else:
+        if against is None:
+            raise UsageError(f"{target} is not a run folder, so say what to compare it with: --against DATA.")
+        given = open_data(str(target), root=root)
+        resolution = None if holds_points(against) else given.spec.shape[-1]
+        scorer = QuickScorer(open_data(against, resolution=resolution, root=root), num_fake=num or min(1000, len(given)), seed=seed)
+        if len(given) < scorer.num_fake:
+            raise UsageError(f"{target} holds {len(given)} samples; {scorer.num_fake} were asked for. Use --num {len(given)} or fewer.")
+        records = given.records(torch.arange(scorer.num_fake))
+        samples = records["image"] if "image" in records else records["point"]
+        about = {"samples": str(target)}
+    return about | scorer.score(samples)
+
+
+def bench(recipe: str, **settings: Any) -> dict[str, Any]:
+    """Time a recipe's round; see saddlepoint.studies.bench.bench for the settings and what is measured."""
+    from saddlepoint.studies.bench import bench as measure
+
+    return measure(recipe, **settings)
+
+
+def demo(out: str | Path = "demo", *, minutes: float = 3.0, seed: int = 0, show: Show | None = None) -> Path:
+    """Train a GAN on real images shipped with the package, measure it, and leave a report.
+
+    Args:
+        out: the run folder; must not hold anything.
+        minutes: of training.
+        seed: of everything random.
+        show: called with each log record, score and health finding.
+    Returns:
+        The path of the report, a single HTML file.
+    """
+    run = train("dcgan", data="fashion", out=out, preset="small", minutes=minutes, seed=seed, show=show)
+    return report(run.folder)

@@ -118,7 +118,11 @@ def load_checkpoint(path: Path) -> Checkpoint:
         return _read(path)
     except CheckpointError as error:
         good = [other for _, other in list_checkpoints(path.parent) if other != path and _is_good(other)]
-        offer = f"The last good checkpoint is {good[-1].name}: add --checkpoint {int(good[-1].name[6:])}." if good else "There is no other good checkpoint beside it."
+        offer = (
+            f"The last good checkpoint is {good[-1].name}: add --checkpoint {int(good[-1].name[6:])}."
+            if good
+            else "There is no other good checkpoint beside it."
+        )
         raise CheckpointError(f"{error} {offer}") from None
 
 
@@ -141,7 +145,9 @@ def _read(path: Path) -> Checkpoint:
         raise CheckpointError(f"{path / 'manifest.json'} was altered or is of another format than {FORMAT!r}.")
     content = {name: _checked(path / name, expected) for name, expected in files.items()}
     try:
-        return Checkpoint(load_tensors(content["game.safetensors"]), load_tensors(content["optimizers.safetensors"]), json.loads(content["state.json"]))
+        return Checkpoint(
+            load_tensors(content["game.safetensors"]), load_tensors(content["optimizers.safetensors"]), json.loads(content["state.json"])
+        )
     except (KeyError, ValueError, SafetensorError) as error:
         raise CheckpointError(f"{path} cannot be read: {error}.") from None
 

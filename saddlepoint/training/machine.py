@@ -30,7 +30,8 @@ def pick_device(device: str) -> str:
     if device == "auto":
         return next(name for name in ("cuda", "mps", "cpu") if there[name])
     if not there.get(device, False):
-        raise UsageError(f"The device {device!r} was asked for; this machine has {', '.join(name for name, yes in there.items() if yes)}. Choose one of them or auto.")
+        found = ", ".join(name for name, yes in there.items() if yes)
+        raise UsageError(f"The device {device!r} was asked for; this machine has {found}. Choose one of them or auto.")
     return device
 
 
@@ -79,7 +80,9 @@ def commit() -> str:
     if not (folder / ".git").exists():
         return ""
     try:
-        answer = subprocess.run(["git", "-C", str(folder), "describe", "--always", "--dirty=+", "--abbrev=12"], capture_output=True, text=True, timeout=10)
+        answer = subprocess.run(
+            ["git", "-C", str(folder), "describe", "--always", "--dirty=+", "--abbrev=12"], capture_output=True, text=True, timeout=10
+        )
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return answer.stdout.strip()

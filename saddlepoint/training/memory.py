@@ -82,6 +82,8 @@ def check_memory(game: Game, data: Dataset, *, batch: int, pieces: int, device: 
         fixed = estimate_bytes(game, data, 0, device=device)
         per_sample = max((needed - fixed) // max(batch // pieces, 1), 1)
         fits = max(int((0.8 * free - fixed) // per_sample), 0)
-        advice = f"Use --batch {fits}, or --micro-batches {-(-batch // fits)} for the same result" if fits else "Choose a smaller network or resolution"
+        advice = (
+            f"Use --batch {fits}, or --micro-batches {-(-batch // fits)} for the same result" if fits else "Choose a smaller network or resolution"
+        )
         raise MemoryLimitError(f"A batch of {batch} needs about {needed / 2**30:.1f} GiB; {free / 2**30:.1f} GiB are free on {device}. {advice}.")
     return needed

@@ -1,12 +1,12 @@
 """The run folder: everything that training leaves, and all that a resumed run needs.
 
-    RUN/run.json              recipe, configuration, data, seed, budget, versions: written before round one
-    RUN/log.jsonl             losses and D's opinion, one line per log interval; the same in every run with the same seed
-    RUN/scores.jsonl          quick scores with their protocol
-    RUN/health.jsonl          what the health monitor said
-    RUN/timing.jsonl          seconds and images per second: the only file that differs between two equal runs
-    RUN/samples/              grids of generated samples from fixed latents, and real ones
-    RUN/checkpoints/          see saddlepoint.training.checkpoint
+RUN/run.json              recipe, configuration, data, seed, budget, versions: written before round one
+RUN/log.jsonl             losses and D's opinion, one line per log interval; the same in every run with the same seed
+RUN/scores.jsonl          quick scores with their protocol
+RUN/health.jsonl          what the health monitor said
+RUN/timing.jsonl          seconds and images per second: the only file that differs between two equal runs
+RUN/samples/              grids of generated samples from fixed latents, and real ones
+RUN/checkpoints/          see saddlepoint.training.checkpoint
 """
 
 from __future__ import annotations

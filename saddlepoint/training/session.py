@@ -14,10 +14,15 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol
 
-from torch import Tensor
-
-from saddlepoint.errors import NotFiniteError, StoppedError
-from saddlepoint.training.checkpoint import Checkpoint, folder_name, list_checkpoints, load_checkpoint, optimizer_tensors, restore_game, restore_optimizers, save_checkpoint
+from saddlepoint.errors import StoppedError
+from saddlepoint.training.checkpoint import (
+    Checkpoint,
+    folder_name,
+    optimizer_tensors,
+    restore_game,
+    restore_optimizers,
+    save_checkpoint,
+)
 from saddlepoint.training.logbook import Logbook
 from saddlepoint.training.run import Run
 from saddlepoint.training.trainer import Trainer
@@ -202,7 +207,9 @@ class Session:
                 self.save()
         if self.signal is not None:
             name = signal.Signals(self.signal).name
-            raise StoppedError(f"Stopped by {name} after round {self.clock.round}; saved. `saddlepoint resume {self.run.folder}` continues.", 128 + self.signal)
+            raise StoppedError(
+                f"Stopped by {name} after round {self.clock.round}; saved. `saddlepoint resume {self.run.folder}` continues.", 128 + self.signal
+            )
 
     def _done(self) -> bool:
         plan, clock = self.plan, self.clock
@@ -244,7 +251,15 @@ class Session:
             self.run.append("timing.jsonl", timing)
             self._monitor(record)
             if self.watchers.show:
-                self.watchers.show(record | timing)
+                self.watchers.show(record | timing | {"left_sec": self._seconds_left()})
+
+    def _seconds_left(self) -> float:
+        """Guess from the mean speed so far."""
+        plan, clock = self.plan, self.clock
+        if plan.minutes is not None:
+            return max(60 * plan.minutes - self.elapsed, 0.0)
+        done = clock.round / plan.steps if plan.steps else clock.images_seen / (1000 * plan.kimg) if plan.kimg else 1.0
+        return self.elapsed * (1 - done) / done
 
     def _preview(self) -> None:
         if self.leader and self.watchers.preview:
@@ -324,5 +339,3 @@ class _signals:
     def __exit__(self, *error: object) -> None:
         for number, handler in self.before.items():
             signal.signal(number, handler)
-
-

@@ -52,7 +52,12 @@ class Trainer:
     """
 
     def __init__(
-        self, game: Game, data: Dataset, config: TrainerConfig, fabric: Fabric | None = None, record: Callable[[int, dict[str, Tensor]], None] | None = None
+        self,
+        game: Game,
+        data: Dataset,
+        config: TrainerConfig,
+        fabric: Fabric | None = None,
+        record: Callable[[int, dict[str, Tensor]], None] | None = None,
     ) -> None:
         self.fabric = fabric or Fabric(accelerator="cpu", devices=1)
         self.config, self.record = config, record or (lambda round, values: None)
@@ -65,7 +70,13 @@ class Trainer:
         self.dtype = next((p.dtype for p in game.parameters() if p.is_floating_point()), torch.float32)
         self.game = self._place(game)
         self.feed = Feed(
-            data, seed=config.seed, batch=config.batch, rank=self.fabric.global_rank, processes=self.fabric.world_size, device=self.fabric.device, dtype=self.dtype
+            data,
+            seed=config.seed,
+            batch=config.batch,
+            rank=self.fabric.global_rank,
+            processes=self.fabric.world_size,
+            device=self.fabric.device,
+            dtype=self.dtype,
         )
         for player in game.players.values():
             player.torch_optimizer = player.optimizer.build(player.parameters())
@@ -170,9 +181,8 @@ class Trainer:
             norms = torch.stack(torch._foreach_norm(list(named.values()))).tolist()
             for name, norm in zip(named, norms, strict=True):
                 if not math.isfinite(norm):
-                    raise NotFiniteError(
-                        f"Round {self.game.clock.round}: the {player.name}'s weight {name} is not finite. Training stopped; nothing broken was saved. {last_good}"
-                    )
+                    what = f"Round {self.game.clock.round}: the {player.name}'s weight {name} is not finite."
+                    raise NotFiniteError(f"{what} Training stopped; nothing broken was saved. {last_good}")
 
     def gradient_of(self, turn: Turn, index: int = 0) -> Mapping[str, Tensor]:
         """The whole batch's gradient of one turn without a move, by parameter name: for tests and tools."""
