@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -38,7 +39,7 @@ class AdversarialConfig:
         rounds: published length of training; learning-rate schedules are stretched over it unless a run's length is given.
         resolution: of square images; None keeps the data's own.
         latent_dim: d of z [n, d].
-        latent: distribution of z: standard normal or uniform on [-1, 1].
+        latent: distribution of z: standard normal, uniform on [-1, 1], or uniform on [0, 1] ("unit-uniform").
         d_steps: discriminator turns a round (k of Algorithm 1).
         g_steps: generator turns a round.
         g_batch_factor: fakes in a generator's turn per real record.
@@ -54,7 +55,7 @@ class AdversarialConfig:
     rounds: int = 100_000
     resolution: int | None = None
     latent_dim: int = 100
-    latent: Literal["normal", "uniform"] = "normal"
+    latent: Literal["normal", "uniform", "unit-uniform"] = "normal"
     d_steps: int = 1
     g_steps: int = 1
     g_batch_factor: int = 1
@@ -83,6 +84,8 @@ class AdversarialGame(Game):
         objective: the value function.
         terms: what is added to either player's loss.
         view: what stands between a sample and D, applied to real and fake alike.
+        view_fakes: whether fakes pass through the view "always", in the "discriminator"'s turn only, or "never"; all but the first are negative controls.
+        real_view: what is done to real samples before anything else, such as dequantisation.
         num_classes: set where G and D are conditioned on labels.
         opponent: what G plays against; None means D as it is (A8 plays against D as it will be).
         d_steps: clock -> discriminator turns of this round; None means ``config.d_steps``.
@@ -99,6 +102,8 @@ class AdversarialGame(Game):
         *,
         terms: Sequence[Term] = (),
         view: nn.Module | None = None,
+        view_fakes: Literal["always", "discriminator", "never"] = "always",
+        real_view: nn.Module | None = None,
         num_classes: int | None = None,
         opponent: Callable[[AdversarialGame, Batch, Tensor, Tensor | None], Judge] | None = None,
         d_steps: Callable[[Clock], int] | None = None,
@@ -107,11 +112,12 @@ class AdversarialGame(Game):
     ) -> None:
         super().__init__()
         self.config, self.objective, self.num_classes = config, objective, num_classes
-        self.generator, self.discriminator, self.view = generator, discriminator, view
+        self.generator, self.discriminator = generator, discriminator
+        self.view, self.view_fakes, self.real_view = view, view_fakes, real_view
         self.terms = nn.ModuleList(terms)
         self.opponent, self.adversarial_weight = opponent, adversarial_weight
         self.d_steps = d_steps or (lambda clock: config.d_steps)
-        self.joint = not mixes_samples(discriminator)
+        self.joint = not mixes_samples(discriminator) and view_fakes != "never"
         settings = {name: dict((players or {}).get(name, {})) for name in ("discriminator", "generator")}
         for name, optimizer in (("discriminator", config.discriminator_optimizer), ("generator", config.generator_optimizer)):
             settings[name].setdefault("schedule", self._schedule(optimizer.lr))
@@ -133,7 +139,7 @@ class AdversarialGame(Game):
     def discriminator_turn(self, batch: Batch) -> Loss:
         """D tells real from fake."""
         terms = self._terms("discriminator")
-        x_real, x_fake, fake_labels = batch.x, *self._fakes_for_discriminator(len(batch))
+        x_real, x_fake, fake_labels = self.reals(batch), *self._fakes_for_discriminator(len(batch))
         slope = frozenset[str]().union(*(term.slope_at for term in terms))
         x_real = x_real.detach().requires_grad_() if "real" in slope else x_real
         x_fake = x_fake.detach().requires_grad_() if "fake" in slope else x_fake
@@ -141,18 +147,20 @@ class AdversarialGame(Game):
         real, fake = self._judge_both(x_real, x_fake, labels, fake_labels, together=self.joint and slope != {"real"})
         loss = Loss(adversarial=self.objective.discriminator(real.logits, fake.logits, labels).mean())
         scene = Scene(batch, x_real, x_fake, real, fake, labels, fake_labels, self.judge, self.draws, self.clock.round)
-        return self._with_terms(loss, terms, scene).watch(**self._opinion(real.logits, fake.logits))
+        opinion = self._opinion(real.logits.detach(), fake.logits.detach())
+        return self._with_terms(loss, terms, scene).watch(**opinion)
 
     @turn("generator", batch="same")
     def generator_turn(self, batch: Batch) -> Loss:
         """G makes D take its samples for real."""
         terms = self._terms("generator")
         x_fake, fake_labels = self._fakes_for_generator(len(batch) * self.config.g_batch_factor)
-        judge = self.opponent(self, batch, x_fake, fake_labels) if self.opponent else self.judge
+        judge: Judge = partial(self.judge, viewed=self.view_fakes == "always")
+        judge = self.opponent(self, batch, x_fake, fake_labels) if self.opponent else judge
         fake = judge(x_fake, fake_labels)
         x_real = labels = real = None
         if self.objective.needs_real_in_generator or any(term.needs_real for term in terms):
-            x_real, labels = batch.x, self.labels_of(batch)
+            x_real, labels = self.reals(batch), self.labels_of(batch)
             real = judge(x_real, labels)
         loss = Loss()
         if self.adversarial_weight:
@@ -161,16 +169,23 @@ class AdversarialGame(Game):
         scene = Scene(batch, x_real, x_fake, real, fake, labels, fake_labels, judge, self.draws, self.clock.round)
         return self._with_terms(loss, terms, scene)
 
-    def judge(self, x: Tensor, labels: Tensor | None = None) -> Judgement:
-        """D's judgement of samples behind the view."""
-        x = x if self.view is None else self.view(x)
+    def reals(self, batch: Batch) -> Tensor:
+        """The real samples of a batch."""
+        x: Tensor = batch.x if self.real_view is None else self.real_view(batch.x)
+        return x
+
+    def judge(self, x: Tensor, labels: Tensor | None = None, *, viewed: bool = True) -> Judgement:
+        """D's judgement of samples, behind the view or without it."""
+        x = self.view(x) if viewed and self.view is not None else x
         judgement: Judgement = self.discriminator(x) if self.num_classes is None else self.discriminator(x, labels)
         return judgement
 
     def latents(self, n: int, draws: Draws) -> Tensor:
         """Draw z, shape [n, latent_dim]."""
         d = self.config.latent_dim
-        return draws.normal(n, d) if self.config.latent == "normal" else draws.uniform(n, d, low=-1.0, high=1.0)
+        if self.config.latent == "normal":
+            return draws.normal(n, d)
+        return draws.uniform(n, d, low=-1.0 if self.config.latent == "uniform" else 0.0, high=1.0)
 
     def generate(self, z: Tensor, labels: Tensor | None, generator: nn.Module | None = None) -> Tensor:
         """G(z), or G(z, labels) where conditional."""
@@ -210,7 +225,7 @@ class AdversarialGame(Game):
     def _with_terms(self, loss: Loss, terms: list[Term], scene: Scene) -> Loss:
         for term in terms:
             loss.add(term.name, term.every * term(scene))
-        return loss
+        return loss.watch(**scene.watched)
 
     def labels_of(self, batch: Batch) -> Tensor | None:
         """Labels of the real records, where anything in this game looks at them."""
@@ -245,7 +260,7 @@ class AdversarialGame(Game):
     ) -> tuple[Judgement, Judgement]:
         """D on real and fake: one pass where no layer mixes samples, else two."""
         if not together:
-            return self.judge(x_real, labels), self.judge(x_fake, fake_labels)
+            return self.judge(x_real, labels), self.judge(x_fake, fake_labels, viewed=self.view_fakes != "never")
         both_labels = None if labels is None or fake_labels is None else torch.cat([labels, fake_labels])
         with self.draws.together(2):
             both = self.judge(torch.cat([x_real, x_fake]), both_labels)
@@ -256,8 +271,9 @@ class AdversarialGame(Game):
 
     @torch.no_grad()
     def _opinion(self, real_logits: Tensor, fake_logits: Tensor) -> dict[str, Tensor]:
-        """What D thinks: mean realness of real and fake, and the share of (real, fake) pairs it orders rightly (0.5: cannot tell)."""
+        """What D thinks: mean realness of real and fake, the share of (real, fake) pairs it orders rightly (0.5: cannot tell), the objective's own."""
         scores = [self.objective.score(logits) for logits in (real_logits, fake_logits)]
         real, fake = (score.flatten(1).mean(1) if score.ndim > 1 else score for score in scores)
         difference = real[:, None] - fake[None, :]
-        return {"real": real.mean(), "fake": fake.mean(), "separation": ((difference > 0).to(real.dtype) + 0.5 * (difference == 0).to(real.dtype)).mean()}
+        ordered = ((difference > 0).to(real.dtype) + 0.5 * (difference == 0).to(real.dtype)).mean()
+        return {"real": real.mean(), "fake": fake.mean(), "separation": ordered} | self.objective.watch(real_logits, fake_logits)

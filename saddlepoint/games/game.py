@@ -184,3 +184,12 @@ class Samples(Protocol):
     def sample(self, n: int, draws: Draws, labels: Tensor | None = None) -> Tensor:
         """Draw n samples: images float [n, c, h, w] in [-1, 1] or points [n, d]."""
         ...
+
+
+@runtime_checkable
+class Classifies(Protocol):
+    """A game that has learnt to name the class of a sample."""
+
+    def classify(self, x: Tensor) -> Tensor:
+        """Class probabilities [n, k] of samples as in a batch: images float [n, c, h, w] in [-1, 1] or points [n, d]."""
+        ...

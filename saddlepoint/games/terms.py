@@ -9,17 +9,16 @@ Axes: n batch, k classes.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
 
 from saddlepoint.data.records import Batch
 from saddlepoint.draws import Draws
 from saddlepoint.networks.base import Judgement
-from torch.nn.functional import cross_entropy
-
 from saddlepoint.objectives import classes, energy, penalties
 
 Judge = Callable[..., Judgement]
@@ -40,6 +39,7 @@ class Scene:
         judge: D behind its view: judge(x, labels) -> Judgement.
         draws: random numbers of this turn.
         rounds_done: for terms that start late.
+        watched: scalars that a term wants logged beside its value.
     """
 
     batch: Batch
@@ -52,6 +52,7 @@ class Scene:
     judge: Judge
     draws: Draws
     rounds_done: int
+    watched: dict[str, Tensor] = field(default_factory=dict)
 
 
 class Term(nn.Module):
@@ -237,11 +238,13 @@ class Supervised(Term):
         self.weight = weight
 
     def forward(self, scene: Scene) -> Tensor:
-        """Judge the labelled records of the batch, and return their weighted cross-entropy."""
+        """Judge the labelled records of the batch, and return their weighted cross-entropy; their share classified rightly is logged."""
         field = "labelled_image" if "labelled_image" in scene.batch.fields else "labelled_point"
         class_logits = scene.judge(scene.batch[field]).class_logits
+        labels = scene.batch["labelled_label"]
         assert class_logits is not None
-        return self.weight * classes.supervised(class_logits, scene.batch["labelled_label"]).mean()
+        scene.watched["accuracy"] = (class_logits.detach().argmax(1) == labels).to(class_logits.dtype).mean()
+        return self.weight * classes.supervised(class_logits, labels).mean()
 
 
 class HistoricalAveraging(Term):

@@ -36,14 +36,16 @@ class Unrolled:
         player = game.players["discriminator"]
         settings = player.optimizer
         if not isinstance(settings, Adam):
-            raise UsageError(f"Unrolling differentiates through Adam's steps; the discriminator's optimiser is {type(settings).__name__}. Choose Adam.")
+            raise UsageError(
+                f"Unrolling differentiates through Adam's steps; the discriminator's optimiser is {type(settings).__name__}. Choose Adam."
+            )
         params = dict(game.discriminator.named_parameters())
         optimizer = player.torch_optimizer
         state = AdamState.zeros(params) if optimizer is None else AdamState.of(optimizer, params)
-        labels = game.labels_of(batch)
+        x_real, labels = game.reals(batch), game.labels_of(batch)
 
         def loss(theta: dict[str, Tensor]) -> Tensor:
-            real, fake = self._judge(game, theta, batch.x, labels), self._judge(game, theta, x_fake, fake_labels)
+            real, fake = self._judge(game, theta, x_real, labels), self._judge(game, theta, x_fake, fake_labels)
             return game.objective.discriminator(real.logits, fake.logits, labels).mean()
 
         step = partial(adam_step, lr=settings.lr, betas=(settings.beta1, settings.beta2), eps=settings.eps)

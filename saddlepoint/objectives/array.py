@@ -41,3 +41,8 @@ class DiscriminatorArray(Objective):
     def score(self, logits: Tensor) -> Tensor:
         """Mean realness over the discriminators, [n]."""
         return self.each.score(logits).flatten(1).mean(1)
+
+    def watch(self, real_logits: Tensor, fake_logits: Tensor) -> dict[str, Tensor]:
+        """The loss of each discriminator: none of them should come to tell perfectly."""
+        losses = self.each.discriminator(real_logits, fake_logits).flatten(1).mean(0)  # n k -> k
+        return {f"loss_{k:02d}": loss for k, loss in enumerate(losses)}

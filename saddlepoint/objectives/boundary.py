@@ -6,9 +6,13 @@ Sections 3.3 and 3.4. The game keeps k as a buffer, starting at 0.
 
 from __future__ import annotations
 
-from torch import Tensor
+from collections.abc import Mapping
 
-from saddlepoint.objectives.objective import check_pair
+import torch
+from torch import Tensor, nn
+
+from saddlepoint.errors import UsageError
+from saddlepoint.objectives.objective import Objective, check_pair
 
 
 def discriminator(real_logits: Tensor, fake_logits: Tensor, k: Tensor | float) -> Tensor:
@@ -52,3 +56,44 @@ def update_k(k: Tensor, real_error: Tensor, fake_error: Tensor, *, gamma: float 
 def convergence(real_error: Tensor, fake_error: Tensor, *, gamma: float = 0.5) -> Tensor:
     """Global measure of convergence, M = L(x) + |gamma L(x) - L(G(z))|, in units of the data, lower is better; the learning rate falls with it."""
     return (real_error + (gamma * real_error - fake_error).abs()).detach()
+
+
+class BoundaryEquilibrium(nn.Module, Objective):
+    """BEGAN's value function with its controller, whose k is saved with the run: Berthelot et al. 2017, Eq. of Section 3.4.
+
+    L(x) is that of the discriminator's turn, L(G(z)) that of the generator's turn after it; k moves once a round, when both are known.
+
+    Args:
+        gamma: diversity ratio E L(G(z)) / E L(x), in [0, 1].
+        lambda_k: gain of the controller.
+    """
+
+    k: Tensor
+    real_error: Tensor
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
+
+    def __init__(self, *, gamma: float = 0.5, lambda_k: float = 0.001) -> None:
+        super().__init__()
+        if not 0 <= gamma <= 1:
+            raise UsageError(f"BEGAN's gamma is a ratio from 0 to 1; came {gamma}. The paper uses 0.3, 0.5 and 0.7.")
+        self.gamma, self.lambda_k = gamma, lambda_k
+        self.register_buffer("k", torch.zeros(()))
+        self.register_buffer("real_error", torch.zeros(()))
+
+    def discriminator(self, real_logits: Tensor, fake_logits: Tensor, labels: Tensor | None = None) -> Tensor:
+        """L(x) - k L(G(z_D))."""
+        return discriminator(real_logits, fake_logits, self.k)
+
+    def generator(self, fake_logits: Tensor, real_logits: Tensor | None = None, labels: Tensor | None = None) -> Tensor:
+        """L(G(z_G))."""
+        return generator(fake_logits)
+
+    def after_turn(self, player: str, values: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """Keep L(x) after the discriminator's turn; move k after the generator's, and report it with the measure of convergence."""
+        if player == "discriminator":
+            self.real_error.copy_(-values["discriminator/real"])
+            return {}
+        fake_error = values["generator/adversarial"].to(self.k.dtype)
+        self.k.copy_(update_k(self.k, self.real_error, fake_error, gamma=self.gamma, lambda_k=self.lambda_k))
+        return {"began/k": self.k.clone(), "began/convergence": convergence(self.real_error, fake_error, gamma=self.gamma)}

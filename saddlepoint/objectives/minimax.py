@@ -7,6 +7,7 @@ d/dC of -log D is D - 1 and dies where D accepts them.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor
 from torch.nn.functional import softplus
@@ -102,3 +103,19 @@ class Blended(Minimax):
         """Weighted mean of -log D(G(z)) and log(1 - D(G(z))) / 2."""
         blend = self.nonsaturating_weight * nonsaturating_generator(fake_logits) + self.minimax_weight * generator(fake_logits) / 2
         return blend / (self.nonsaturating_weight + self.minimax_weight)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ZeroSum(Minimax):
+    """The generator maximises the WHOLE loss of the discriminator, its real term included: Metz et al. 2017 (arXiv:1611.02163), Eq. 1.
+
+    Against a discriminator as it is, the real term is a constant; against an unrolled one it depends on the generator and carries gradient.
+    """
+
+    needs_real_in_generator: ClassVar[bool] = True
+
+    def generator(self, fake_logits: Tensor, real_logits: Tensor | None = None, labels: Tensor | None = None) -> Tensor:
+        """-L_D(C(x), C(G(z)))."""
+        if real_logits is None:
+            raise UsageError("A zero-sum generator's loss needs real logits; came none. Judge a real batch in the generator's turn too.")
+        return -self.discriminator(real_logits, fake_logits)

@@ -58,3 +58,7 @@ class Objective(ABC):
     def score(self, logits: Tensor) -> Tensor:
         """Realness for the display, higher is more real: the logits themselves unless a class says otherwise."""
         return logits
+
+    def watch(self, real_logits: Tensor, fake_logits: Tensor) -> dict[str, Tensor]:
+        """Scalars worth logging in the discriminator's turn beside its loss: none unless a class says otherwise."""
+        return {}

@@ -39,3 +39,7 @@ class Wasserstein(Objective):
     def generator(self, fake_logits: Tensor, real_logits: Tensor | None = None, labels: Tensor | None = None) -> Tensor:
         """-C(G(z))."""
         return generator(fake_logits)
+
+    def watch(self, real_logits: Tensor, fake_logits: Tensor) -> dict[str, Tensor]:
+        """The estimate of K * W1(p_d, p_g), -L_D: the paper's main claim is that it falls as the samples improve."""
+        return {"wasserstein": real_logits.mean() - fake_logits.mean()}
