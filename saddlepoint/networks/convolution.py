@@ -1,0 +1,260 @@
+"""Convolutions joined with the change of resolution beside them, and with a second derivative that costs no more than the first.
+
+Averaging 2x2 pixels after a k x k convolution is one (k+1) x (k+1) convolution of stride 2 whose kernel is the average of the kernel at its four
+shifts; doubling the pixels before a k x k convolution is one (k+1) x (k+1) transposed convolution of stride 2 whose kernel is their sum. For k = 3
+both need 16 multiplications where the two steps need 36. The parameters stay the k x k kernel, so weights are interchangeable with the plain form,
+which stands beside each function as its reference. A 1x1 convolution commutes with both, and is done at the low resolution.
+
+The convolution, the transposed convolution and the gradient of the kernel are the three partial derivatives of one trilinear form
+<conv(x, k), y>; each is written here with the other two as its derivative. So derivatives of any order are ordinary convolutions, while the second
+derivative that PyTorch derives by itself takes the kernel's gradient as a convolution with kernels as large as the image.
+
+Axes: n batch, c channels in, o channels out, h w image, k kernel.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.autograd import Function
+
+from saddlepoint.networks.spectral import SpectralNorm
+
+Resample = Literal["down", "up"]
+
+
+class _InInput(Function):
+    """conv(x, kernel) + bias as a function of x alone; ``others`` = (kernel, bias) are hidden from the engine."""
+
+    @staticmethod
+    def forward(x: Tensor, others: tuple[Tensor, Tensor | None], stride: int, padding: int) -> Tensor:
+        return F.conv2d(x, *others, stride, padding)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        x, (kernel, _), ctx.stride, ctx.padding = inputs
+        ctx.shape = x.shape
+        ctx.save_for_backward(kernel)
+
+    @staticmethod
+    def backward(ctx: Any, y: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+        (kernel,) = ctx.saved_tensors
+        return _Transposed.apply(y, kernel, None, ctx.stride, ctx.padding, ctx.shape), None, None, None
+
+
+class _InKernel(Function):
+    """conv(x, kernel) + bias as a function of kernel and bias alone; its value is not computed, only its derivative. ``hidden`` = (x,)."""
+
+    @staticmethod
+    def forward(kernel: Tensor, bias: Tensor | None, hidden: tuple[Tensor], shape: torch.Size, stride: int, padding: int) -> Tensor:
+        return kernel.new_zeros(()).expand(shape)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        kernel, _, (x,), _, ctx.stride, ctx.padding = inputs
+        ctx.shape = kernel.shape
+        ctx.save_for_backward(x)
+
+    @staticmethod
+    def backward(ctx: Any, y: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+        (x,), (needs_kernel, needs_bias) = ctx.saved_tensors, ctx.needs_input_grad[:2]
+        by_kernel = _KernelGradient.apply(x, y, ctx.shape, ctx.stride, ctx.padding) if needs_kernel else None
+        return by_kernel, y.sum((0, 2, 3)) if needs_bias else None, None, None, None, None
+
+
+class _Joined(Function):
+    """The value of the first argument with the derivatives of both."""
+
+    @staticmethod
+    def forward(value: Tensor, shadow: Tensor) -> Tensor:
+        return value.view_as(value)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        return None
+
+    @staticmethod
+    def backward(ctx: Any, y: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
+        return y, y
+
+
+class _Transposed(Function):
+    """The adjoint of conv(., kernel): the tensor of ``shape`` whose inner product with any x is <conv(x, kernel), y>; plus bias."""
+
+    @staticmethod
+    def forward(y: Tensor, kernel: Tensor, bias: Tensor | None, stride: int, padding: int, shape: torch.Size) -> Tensor:
+        extra = [shape[i] - ((y.shape[i] - 1) * stride - 2 * padding + kernel.shape[i]) for i in (2, 3)]
+        return F.conv_transpose2d(y, kernel, bias, stride, padding, extra)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        y, kernel, _, ctx.stride, ctx.padding, _ = inputs
+        ctx.save_for_backward(y, kernel)
+
+    @staticmethod
+    def backward(ctx: Any, x: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+        (y, kernel), s, p = ctx.saved_tensors, ctx.stride, ctx.padding
+        needs_y, needs_kernel, needs_bias = ctx.needs_input_grad[:3]
+        by_y = conv2d(x, kernel, stride=s, padding=p) if needs_y else None
+        by_kernel = _KernelGradient.apply(x, y, kernel.shape, s, p) if needs_kernel else None
+        return by_y, by_kernel, x.sum((0, 2, 3)) if needs_bias else None, None, None, None
+
+
+class _KernelGradient(Function):
+    """Derivative of <conv(x, kernel), y> by the kernel, of ``shape``."""
+
+    @staticmethod
+    def forward(x: Tensor, y: Tensor, shape: torch.Size, stride: int, padding: int) -> Tensor:
+        s, p, unread = (stride, stride), (padding, padding), x.new_empty(()).expand(shape)
+        gradients = torch.ops.aten.convolution_backward(y, x, unread, None, s, p, (1, 1), False, (0, 0), 1, (False, True, False))
+        return gradients[1]  # type: ignore[no-any-return]
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        x, y, _, ctx.stride, ctx.padding = inputs
+        ctx.save_for_backward(x, y)
+
+    @staticmethod
+    def backward(ctx: Any, kernel: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+        (x, y), s, p = ctx.saved_tensors, ctx.stride, ctx.padding
+        by_x = _Transposed.apply(y, kernel, None, s, p, x.shape) if ctx.needs_input_grad[0] else None
+        by_y = conv2d(x, kernel, stride=s, padding=p) if ctx.needs_input_grad[1] else None
+        return by_x, by_y, None, None, None
+
+
+def _autocast(*tensors: Tensor | None) -> tuple[Tensor | None, ...]:
+    """What autocast does to the arguments of a convolution, done before they are saved for the derivatives."""
+    device = next(x.device.type for x in tensors if x is not None)
+    if not torch.is_autocast_enabled(device):
+        return tensors
+    dtype = torch.get_autocast_dtype(device)
+    return tuple(None if x is None else x.to(dtype) for x in tensors)
+
+
+def conv2d(x: Tensor, weight: Tensor, bias: Tensor | None = None, *, stride: int = 1, padding: int = 0) -> Tensor:
+    """Convolution of x [n, c, h, w] with weight [o, c, k, k] and bias [o]; as ``torch.nn.functional.conv2d``, differentiable to any order.
+
+    >>> conv2d(torch.ones(1, 1, 3, 3), torch.ones(1, 1, 3, 3), padding=1)[0, 0].tolist()
+    [[4.0, 6.0, 4.0], [6.0, 9.0, 6.0], [4.0, 6.0, 4.0]]
+    """
+    x, weight, bias = _autocast(x, weight, bias)
+    if not torch.is_grad_enabled():
+        return F.conv2d(x, weight, bias, stride, padding)
+    y: Tensor = _InInput.apply(x, (weight, bias), stride, padding)  # type: ignore[no-untyped-call]
+    if weight.requires_grad or (bias is not None and bias.requires_grad):
+        y = _Joined.apply(y, _InKernel.apply(weight, bias, (x,), y.shape, stride, padding))  # type: ignore[no-untyped-call]
+    return y
+
+
+def conv_transpose2d(x: Tensor, weight: Tensor, bias: Tensor | None = None, *, stride: int = 1, padding: int = 0, output_padding: int = 0) -> Tensor:
+    """Transposed convolution of x [n, c, h, w] with weight [c, o, k, k] and bias [o]; as in ``torch.nn.functional``, differentiable to any order."""
+    size = [(n - 1) * stride - 2 * padding + k + output_padding for n, k in zip(x.shape[2:], weight.shape[2:], strict=True)]
+    shape = torch.Size((x.shape[0], weight.shape[1], *size))
+    return _Transposed.apply(*_autocast(x, weight, bias), stride, padding, shape)  # type: ignore[no-any-return, no-untyped-call]
+
+
+def shifted_sum(weight: Tensor) -> Tensor:
+    """The sum of a kernel [o, c, k, k] at its four shifts by 0 or 1 pixel down and right, [o, c, k+1, k+1].
+
+    >>> shifted_sum(torch.tensor([[[[1.0, 2.0], [3.0, 4.0]]]]))[0, 0].tolist()
+    [[1.0, 3.0, 2.0], [4.0, 10.0, 6.0], [3.0, 7.0, 4.0]]
+    """
+    rows = F.pad(weight, (0, 0, 1, 0)) + F.pad(weight, (0, 0, 0, 1))
+    return F.pad(rows, (1, 0)) + F.pad(rows, (0, 1))
+
+
+def conv_pool(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Convolution with zero padding that keeps the size, then the mean of each 2x2 pixels: [n, c, h, w] -> [n, o, h/2, w/2].
+
+    Args:
+        x: [n, c, h, w], h and w even.
+        weight: [o, c, k, k], k odd.
+        bias: [o].
+    """
+    k = weight.shape[-1]
+    if k == 1:
+        return conv2d(F.avg_pool2d(x, 2), weight, bias)
+    return conv2d(x, shifted_sum(weight) / 4, bias, stride=2, padding=k // 2)
+
+
+def conv_pool_reference(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """The two steps of :func:`conv_pool`."""
+    return F.avg_pool2d(F.conv2d(x, weight, bias, padding=weight.shape[-1] // 2), 2)
+
+
+def up_conv(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Each pixel made 2x2, then a convolution with zero padding that keeps the size: [n, c, h, w] -> [n, o, 2h, 2w].
+
+    Args:
+        x: [n, c, h, w].
+        weight: [o, c, k, k], k odd.
+        bias: [o].
+    """
+    k = weight.shape[-1]
+    if k == 1:
+        return double_pixels(conv2d(x, weight, bias))
+    return conv_transpose2d(x, shifted_sum(weight.flip(2, 3)).transpose(0, 1), bias, stride=2, padding=k // 2)
+
+
+def up_conv_reference(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """The two steps of :func:`up_conv`."""
+    return F.conv2d(double_pixels(x), weight, bias, padding=weight.shape[-1] // 2)
+
+
+def double_pixels(x: Tensor) -> Tensor:
+    """Nearest-neighbour doubling, [n, c, h, w] -> [n, c, 2h, 2w]."""
+    return F.interpolate(x, scale_factor=2.0, mode="nearest")
+
+
+def glorot_uniform_(weight: Tensor, gain: float = 1.0, *, stride: int = 1) -> Tensor:
+    """Fill with U(-a, a) of standard deviation gain * sqrt(2 / (fan_in + fan_out)).
+
+    Glorot & Bengio 2010, Eq. 16; gain sqrt(2) is the variant for ReLU that residual GANs use. A pixel of the larger image meets stride**2 times fewer
+    entries of the kernel, so the fan of the smaller image's channels is divided by stride**2 (as in the code of Gulrajani et al. 2017).
+
+    Args:
+        weight: [o, c, ...] of a convolution, [c, o, ...] of a transposed one: the smaller image's channels come first in both.
+        gain: factor of the standard deviation.
+        stride: of the convolution.
+    """
+    area = math.prod(weight.shape[2:])
+    fans = area * (weight.shape[0] / stride**2 + weight.shape[1])  # the first axis lies on the small image, transposed or not
+    bound = gain * math.sqrt(6 / fans)
+    return nn.init.uniform_(weight, -bound, bound)
+
+
+class Convolution(nn.Conv2d):
+    """Convolution of odd kernel that keeps the size, or halves ("down": mean of 2x2 after it) or doubles ("up": pixels doubled before it) it.
+
+    Args:
+        c: channels in.
+        o: channels out.
+        kernel: its odd side.
+        resample: None, "down" or "up".
+        bias: whether there is one; it starts at 0.
+        gain: of the Glorot-uniform initialisation.
+        spectral_norm: divide the kernel by its largest singular value.
+    """
+
+    def __init__(
+        self, c: int, o: int, kernel: int = 3, *, resample: Resample | None = None, bias: bool = True, gain: float = 1.0, spectral_norm: bool = False
+    ) -> None:
+        super().__init__(c, o, kernel, padding=kernel // 2, bias=bias)
+        self.resample = resample
+        glorot_uniform_(self.weight, gain)
+        if self.bias is not None:
+            nn.init.zeros_(self.bias)
+        self.spectral = SpectralNorm(self.weight) if spectral_norm else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[n, c, h, w] -> [n, o, h', w']."""
+        weight = self.weight if self.spectral is None else self.spectral(self.weight)
+        if self.resample == "down":
+            return conv_pool(x, weight, self.bias)
+        if self.resample == "up":
+            return up_conv(x, weight, self.bias)
+        return conv2d(x, weight, self.bias, padding=self.kernel_size[0] // 2)
