@@ -66,7 +66,7 @@ def _decode_union(options: tuple[Any, ...], data: Any, where: str) -> Any:
     if data is None and type(None) in options:
         return None
     if isinstance(data, dict) and "kind" in data:
-        by_name = {o.__name__: o for o in options if dataclasses.is_dataclass(o)}
+        by_name = {o.__name__: o for o in options if isinstance(o, type) and dataclasses.is_dataclass(o)}
         if data["kind"] not in by_name:
             raise UsageError(f"{where} has the unknown kind {data['kind']!r}. {nearest(data['kind'], by_name)}")
         return _decode(by_name[data["kind"]], data, where)

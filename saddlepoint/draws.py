@@ -79,7 +79,7 @@ class Draws:
     def _own(self, whole: Tensor) -> Tensor:
         if self.pieces == 1:
             return whole
-        kinds = whole.unflatten(0, (self.groups, self.pieces, -1))  # group piece row ...
+        kinds = whole.view(self.groups, self.pieces, -1, *whole.shape[1:])  # group piece row ...
         return kinds[:, self.piece].flatten(0, 1)
 
 

@@ -112,7 +112,7 @@ def halflife_decay(halflife_kimg: float, rampup: float | None = None) -> Callabl
         images = halflife_kimg * 1000
         if rampup is not None:
             images = min(images, rampup * clock.images_seen)
-        return 0.5 ** (clock.batch / max(images, 1e-8))
+        return float(0.5 ** (clock.batch / max(images, 1e-8)))
 
     return decay
 
@@ -166,7 +166,8 @@ class Game(nn.Module):
             if average.player != player:
                 continue
             source, target = self.get_submodule(average.source), self.get_submodule(average.target)
-            theirs, ours = list(source.parameters()), list(target.parameters())
+            theirs: list[Tensor] = [*source.parameters()]
+            ours: list[Tensor] = [*target.parameters()]
             torch._foreach_lerp_(ours, theirs, 1.0 - average.decay(self.clock))
             for own, new in zip(target.buffers(), source.buffers(), strict=True):
                 own.copy_(new)

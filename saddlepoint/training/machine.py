@@ -7,12 +7,12 @@ import os
 import platform
 import subprocess
 from pathlib import Path
-from typing import Literal, cast
+from typing import Literal
 
 import psutil
 import torch
 from lightning_fabric import Fabric
-from lightning_fabric.strategies import DDPStrategy
+from lightning_fabric.strategies.ddp import DDPStrategy
 
 from saddlepoint.errors import UsageError
 
@@ -65,7 +65,7 @@ def _processor() -> str:
         for line in info.read_text().splitlines():
             if line.startswith("model name"):
                 return line.split(":", 1)[1].strip()
-    return cast(str, platform.processor() or platform.machine())
+    return platform.processor() or platform.machine()
 
 
 def versions() -> dict[str, str]:

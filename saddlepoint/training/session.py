@@ -75,7 +75,10 @@ class Observer(Protocol):
 class Scorer(Protocol):
     """Gives the quick score of the game as it is."""
 
-    metric: str
+    @property
+    def metric(self) -> str:
+        """Name of the score that the best checkpoint is chosen by."""
+        ...
 
     def score(self, round: int, images_seen: int) -> dict[str, Any]:
         """Values, floor and protocol; lower ``metric`` is better."""
@@ -127,7 +130,7 @@ class Session:
         self.clock.round, self.clock.images_seen, self.trainer.feed.reads = state["round"], state["images_seen"], state["reads"]
         self.logbook.load_state_dict(state["logbook"])
         self.elapsed, self.last_saved = state["elapsed_sec"], state["round"]
-        self.best = None if state["best"] is None else tuple(state["best"])  # type: ignore[assignment]
+        self.best = None if state["best"] is None else tuple(state["best"])
         if self.watchers.monitor:
             self.watchers.monitor.load_state_dict(state["monitor"])
         self.plan = replace(self.plan, **state["cadence"]) if self.plan.by_clock else self.plan

@@ -90,7 +90,7 @@ class Trainer:
         game.to(self.fabric.device)
         for module in game.modules():  # channels_last wins wherever convolutions do the work, see docs/performance.md
             if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
-                module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+                module.to(memory_format=torch.channels_last)
         return game
 
     def play_round(self) -> None:
@@ -162,7 +162,7 @@ class Trainer:
         gradients = [p.grad for p in player.parameters() if p.grad is not None]
         flat = torch.cat([g.reshape(-1) for g in gradients] + [torch.stack(list(values.values())).to(self.dtype)])
         flat = self.fabric.all_reduce(flat, reduce_op="mean")  # type: ignore[assignment]
-        parts = flat.split([g.numel() for g in gradients] + [len(values)])
+        parts = torch.split(flat, [g.numel() for g in gradients] + [len(values)])
         for gradient, part in zip(gradients, parts, strict=False):
             gradient.copy_(part.view_as(gradient))
         return dict(zip(values, parts[-1].unbind(), strict=True))
