@@ -82,6 +82,7 @@ def train(
     micro_batches: int = 1,
     precision: machine.Precision = "32-true",
     data_root: str | Path | None = None,
+    keep_every: int = 0,
     plan: Plan | None = None,
     show: Show | None = None,
     **settings: Any,
@@ -102,6 +103,7 @@ def train(
         micro_batches: pieces that each batch is computed in; the result is the same.
         precision: of the computation.
         data_root: where downloaded data sets are.
+        keep_every: checkpoints at multiples of this many rounds are made and kept, beside the last two and the best; 0 none.
         plan: how often to log, draw, score and save; None chooses from the length.
         show: called with each log record, score and health finding.
         settings: changes to the preset, by name.
@@ -125,7 +127,7 @@ def train(
         steps = config.rounds
     images_a_round = config.batch * config.d_steps
     horizon = steps or (-(-int(kimg * 1000) // images_a_round) if kimg else config.rounds)
-    plan = plan or make_plan(steps, minutes, kimg, horizon)
+    plan = plan or dataclasses.replace(make_plan(steps, minutes, kimg, horizon), keep_every=keep_every, checkpoint_every=keep_every)
     about = {
         "recipe": entry.name,
         "title": entry.title,
