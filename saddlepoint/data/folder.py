@@ -18,7 +18,9 @@ from saddlepoint.data.images import CHUNK, Header, Pixels, batched, check_reques
 from saddlepoint.data.records import DataSpec
 from saddlepoint.errors import DataError
 
-IMAGE_SUFFIXES = frozenset(".png .jpg .jpeg .jpe .jfif .webp .bmp .gif .tif .tiff .ppm .pgm .pbm .pnm .jp2 .tga .avif".split())
+IMAGE_SUFFIXES = frozenset(
+    (".png", ".jpg", ".jpeg", ".jfif", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".jp2", ".tga", ".avif")
+)
 MAX_CORRUPT_SHARE = 0.01
 MIN_IMAGES = 2
 NAMED = 3  # how many paths an error line names

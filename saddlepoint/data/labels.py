@@ -17,8 +17,8 @@ from saddlepoint.errors import DataError, UsageError
 class FewLabels:
     """Records that also carry a labelled sample each, drawn from a fixed, class-balanced subset.
 
-    The record at index i carries the labelled sample at hash(seed, i) modulo the size of the subset: uniform over an epoch, and a function of the index
-    alone, so a resumed run sees the same pairs.
+    The record at index i carries the labelled sample at hash(seed, i) modulo the size of the subset: uniform over an epoch, and a function of
+    the index alone, so a resumed run sees the same pairs.
 
     Attributes:
         spec: the data's own, with the fields ``labelled_image`` (or ``labelled_point``) and ``labelled_label`` added.
@@ -58,7 +58,7 @@ def few_labels(dataset: Dataset, per_class: int, seed: int) -> FewLabels:
     spec = dataset.spec
     if spec.num_classes is None:
         raise DataError(
-            f"A semi-supervised game needs labelled data; {spec.name} has no labels. Choose data with labels or sort the images into one folder a class."
+            f"A semi-supervised game needs labels; {spec.name} has none. Choose data with labels, or sort the images into one folder a class."
         )
     labels = _labels_of(dataset)
     rng = torch.Generator().manual_seed(derive_seed("few-labels", seed))
@@ -78,14 +78,16 @@ def scatter_hash(indices: Tensor, seed: int) -> Tensor:
     x = indices.to(torch.int64) + seed
     for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
         x = (x ^ _shift_right(x, shift)) * (factor - 2**64)  # wraps modulo 2**64, as the hash wants
-    return (x ^ _shift_right(x, 31)) & (2**63 - 1)
+    mixed: Tensor = (x ^ _shift_right(x, 31)) & (2**63 - 1)
+    return mixed
 
 
 def _shift_right(x: Tensor, bits: int) -> Tensor:
-    return (x >> bits) & (2 ** (64 - bits) - 1)  # torch's shift copies the sign bit; a hash must not
+    shifted: Tensor = (x >> bits) & (2 ** (64 - bits) - 1)  # torch's shift copies the sign bit; a hash must not
+    return shifted
 
 
 def _labels_of(dataset: Dataset, chunk: int = 1024) -> Tensor:
     if isinstance(dataset, ArrayDataset):
         return dataset.column("label")
-    return torch.cat([dataset.records(rows)["label"] for rows in torch.arange(len(dataset)).split(chunk)])
+    return torch.cat([dataset.records(rows)["label"] for rows in torch.split(torch.arange(len(dataset)), chunk)])

@@ -188,7 +188,10 @@ def open_svhn(request: Request) -> ArrayDataset:
     )
 )
 def open_celeba(request: Request) -> ArrayDataset:
-    """CelebA, aligned: the middle 178x178 of each image, resized; attributes 0 or 1, int64 [n, 40]; the authors' validation part is in neither split."""
+    """CelebA, aligned: the middle 178x178 of each image, resized; attributes 0 or 1, int64 [n, 40].
+
+    The authors' validation part is in neither split.
+    """
     sets = _through_torchvision(request, "CelebA", lambda kind: [kind(root_of(request), split=split) for split in ("all", "train", "test")])
     whole = sets[0]
     found = Found(Path(whole.root) / whole.base_folder / "img_align_celeba", list(whole.filename), None, ())

@@ -18,9 +18,9 @@ def open_data(name_or_path: str, *, resolution: int | None = None, channels: int
     """Open a data set by name or by path.
 
     Args:
-        name_or_path: a name of :func:`list_data`; or a folder of images (sub-folders are classes), a .npy or .npz file. Names win over files of that name:
-            write ``./fashion`` for a folder. Behind it, ``:train`` or ``:test`` chooses a fixed part: the authors' own where a public set has one, otherwise
-            nine tenths and one tenth, shuffled by a seed made of the name (of a path: its last part).
+        name_or_path: a name of :func:`list_data`; or a folder of images (sub-folders are classes), a .npy or .npz file. Names win over files
+            of that name: write ``./fashion`` for a folder. Behind it, ``:train`` or ``:test`` chooses a fixed part: the authors' own where a
+            public set has one, otherwise nine tenths and one tenth, shuffled by a seed made of the name (of a path: its last part).
         resolution: side of the square images, in pixels; None keeps their own, which must then all be equal and square.
         channels: 1 (grey) or 3 (RGB); None keeps the data's own.
         root: where a public set lies; None: the folder ``torchvision`` of the cache. Only for public sets.

@@ -111,7 +111,7 @@ def swiss_roll(noise: float, scale: float) -> Toy:
 
     def log_density(x: Tensor) -> Tensor:
         on_curve, log_w = curve.to(x.device), log_weights.to(x.device)
-        pieces = [torch.logsumexp(log_w - (part[:, None] - on_curve).square().sum(-1) / (2 * std**2), 1) for part in x.split(1024)]  # n q -> n
+        pieces = [torch.logsumexp(log_w - (part[:, None] - on_curve).square().sum(-1) / (2 * std**2), 1) for part in torch.split(x, 1024)]  # n q -> n
         return torch.cat(pieces) - math.log(2 * math.pi * std**2)
 
     return Toy(draw=draw, log_density=log_density, centers=None, std=std)

@@ -31,15 +31,17 @@ def table(datasource: Path, emojilib: Path) -> list[dict[str, Any]]:
         if emoji["category"] == "Component":
             continue
         character = "".join(chr(int(code, 16)) for code in emoji["unified"].split("-"))
-        name, *words = keywords[character]  # the first word is the name
+        name, *words = (word.replace("_", " ").strip() for word in keywords[character])  # the first word is the name
+        if name == "keycap":  # of # and *, whose signs were lost
+            name = f"keycap {character[0]}"
         entries.append(
             {
                 "character": character,
                 "file": emoji["image"],
-                "name": name.replace("_", " "),
+                "name": name,
                 "group": emoji["category"],
                 "subgroup": emoji["subcategory"],
-                "keywords": [word.replace("_", " ") for word in words],
+                "keywords": words,
             }
         )
     return entries
@@ -66,11 +68,15 @@ def main(datasource: Path, emojilib: Path, out: Path) -> None:
     """Write sheet and table."""
     entries = table(datasource, emojilib)
     images = sheet([datasource / "img" / "google" / str(SIDE) / entry.pop("file") for entry in entries])
-    lines = ",\n".join(json.dumps(entry, ensure_ascii=False) for entry in entries)
     out.mkdir(parents=True, exist_ok=True)
-    for name, data in (("emoji.webp", images), ("emoji.json", f"[\n{lines}\n]\n".encode())):
+    for name, data in (("emoji.webp", images), ("emoji.json", lines(entries))):
         (out / name).write_bytes(data)
         sys.stdout.write(f"{hashlib.sha256(data).hexdigest()}  {name}  {len(data)} bytes\n")
+
+
+def lines(entries: list[dict[str, Any]]) -> bytes:
+    """The table as JSON, one entry a line."""
+    return ("[\n" + ",\n".join(json.dumps(entry, ensure_ascii=False) for entry in entries) + "\n]\n").encode()
 
 
 if __name__ == "__main__":

@@ -2,8 +2,9 @@
 
     python tools/build_data/fashion.py FOLDER [OUT]
 
-FOLDER holds t10k-images-idx3-ubyte.gz and t10k-labels-idx1-ubyte.gz (github.com/zalandoresearch/fashion-mnist, or /usr/share/datasets/fashion-mnist of
-Debian's package dataset-fashion-mnist); OUT is saddlepoint/data/files unless given. The unpacked bytes must be the known ones, or nothing is written.
+FOLDER holds t10k-images-idx3-ubyte.gz and t10k-labels-idx1-ubyte.gz (github.com/zalandoresearch/fashion-mnist, or
+/usr/share/datasets/fashion-mnist of Debian's package dataset-fashion-mnist); OUT is saddlepoint/data/files unless given.
+The unpacked bytes must be the known ones, or nothing is written.
 """
 
 from __future__ import annotations
