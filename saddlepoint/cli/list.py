@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import sys
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,8 +42,8 @@ def run(argv: list[str]) -> int:
         recipe["needs"] = "/".join(recipe["needs"]) + (" with labels" if recipe["needs_labels"] else "")
     for card in data:
         card["size"] = " x ".join(map(str, card["shape"]))
-    _show("Recipes: `saddlepoint train RECIPE`", recipes, ("name", "title", "paper", "year", "needs", "presets"))
-    _show("Data: `--data NAME`, or a folder or array of your own", data, ("name", "title", "num_records", "size", "licence"))
+    _show("Recipes: `saddlepoint train RECIPE`", recipes, ("name", "year", "needs", "presets", "title"))
+    _show("Data: `--data NAME`, or a folder or array of your own", data, ("name", "num_records", "size", "title", "licence"))
     return 0
 
 
@@ -52,9 +53,9 @@ def _show(title: str, rows: list[dict[str, Any]], columns: tuple[str, ...]) -> N
 
     table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for column in columns:
-        table.add_column(column.replace("num_", ""), overflow="fold")
+        table.add_column(column.replace("num_", ""), no_wrap=column not in ("title", "licence"))
     for row in rows:
         table.add_row(*(", ".join(row[column]) if isinstance(row[column], list) else str(row[column]) for column in columns))
-    console = Console(highlight=False)
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 200)
     console.print(table)
     console.print()

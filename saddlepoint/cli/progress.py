@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
+import shutil
 import sys
 from typing import Any, Self
 
@@ -20,6 +22,7 @@ class Progress:
         self.open_line = False
 
     def __enter__(self) -> Self:
+        logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # its banners are not about the run
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -32,7 +35,8 @@ class Progress:
             return
         lasting = "metric" in record or "message" in record
         if self.terminal:
-            self._write("\r\x1b[2K" + line(record) + ("\n" if lasting else ""))
+            shown = line(record) if lasting else line(record)[: shutil.get_terminal_size().columns - 1]
+            self._write("\r\x1b[2K" + shown + ("\n" if lasting else ""))
             self.open_line = not lasting
         else:
             self._write(line(record) + "\n")
@@ -46,8 +50,8 @@ class Progress:
 def line(record: dict[str, Any]) -> str:
     """A record as a line.
 
-    >>> line({"round": 20, "images_seen": 1280, "discriminator/adversarial": 1.25, "elapsed_sec": 61.2, "images_per_sec": 640.0})
-    'round 20 | 1.3 kimg | discriminator/adversarial 1.25 | 640 images/s | 0:01:01'
+    >>> line({"round": 20, "images_seen": 1280, "discriminator/adversarial": 1.25, "elapsed_sec": 61.2, "left_sec": 5.0})
+    'round 20 | 1.3 kimg | D adversarial 1.25 | 0:01:01 | 0:00:05 left'
     >>> line({"round": 20, "images_seen": 1280, "metric": "quick_frechet", "quick_frechet": 12.345, "floor": 0.5})
     'round 20 | 1.3 kimg | quick_frechet 12.35 | floor 0.5'
     >>> line({"round": 20, "kind": "collapse", "message": "All samples look alike."})
@@ -58,11 +62,19 @@ def line(record: dict[str, Any]) -> str:
         return f"{parts[0]} | {record['kind']}: {record['message']}"
     if "images_seen" in record:
         parts.append(f"{record['images_seen'] / 1000:.1f} kimg")
-    known = ("round", "images_seen", "images_per_sec", "elapsed_sec")
-    parts += [f"{name} {value:.4g}" for name, value in record.items() if name not in known and isinstance(value, float)]
+    known = ("round", "images_seen", "images_per_sec", "elapsed_sec", "left_sec")
+    values = {name: value for name, value in record.items() if name not in known and isinstance(value, float)}
+    parts += [f"{name.replace('discriminator/', 'D ').replace('generator/', 'G ')} {value:.4g}" for name, value in values.items()]
     if "images_per_sec" in record:
         parts.append(f"{record['images_per_sec']:.0f} images/s")
-    if "elapsed_sec" in record:
-        minutes, seconds = divmod(int(record["elapsed_sec"]), 60)
-        parts.append(f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d}")
+    parts += [clock(record[name]) + said for name, said in (("elapsed_sec", ""), ("left_sec", " left")) if record.get(name) is not None]
     return " | ".join(parts)
+
+
+def clock(seconds: float) -> str:
+    """Seconds as hours:minutes:seconds.
+
+    >>> clock(3661.7)
+    '1:01:01'
+    """
+    return f"{int(seconds) // 3600}:{int(seconds) // 60 % 60:02d}:{int(seconds) % 60:02d}"

@@ -65,7 +65,9 @@ def run(argv: list[str]) -> int:
     data, _ = take(rest, "--data")
     preset = preset or ("small" if data is None else api.default_preset(recipe, data))
     config, rest = choose_kinds(recipe.preset(preset), rest)
-    given = _parse(f"saddlepoint train {name}", f"{recipe.title}. {recipe.paper} {recipe.year}, {recipe.url}.", config, preset, rest)
+    given = _parse(
+        f"saddlepoint train {name}", f"{recipe.title}. {recipe.paper}, {recipe.url}. Presets: {', '.join(recipe.presets)}.", config, preset, rest
+    )
     flags = {field.name: getattr(given, field.name) for field in dataclasses.fields(TrainFlags) if field.name not in ("preset", "processes")}
     with Progress() as progress:
         done = api.train(name, preset=preset, config=given.config, show=progress.show, **flags)
@@ -79,7 +81,7 @@ def _parse(prog: str, title: str, config: Any, preset: str, argv: list[str]) -> 
     config_field = ("config", Annotated[type(config), tyro.conf.arg(name="")])
     arguments = dataclasses.make_dataclass("Arguments", [config_field], bases=(TrainFlags,), frozen=True, kw_only=True)
     default = arguments(data=tyro.MISSING, out=tyro.MISSING, preset=preset, config=config)
-    description = f"{title} The defaults are those of the preset {preset!r}. {describe_kinds(config)}"
+    description = f"{title} The values below are those of the preset {preset!r}. {describe_kinds(config)}"
     return parse(arguments, argv, prog=prog, default=default, description=description)
 
 
