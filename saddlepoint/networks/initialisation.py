@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -78,10 +79,28 @@ def fan_in_weights(network: nn.Module) -> None:
     """
     zero_biases(network)
     for layer in _weighted(network):
-        area = math.prod(layer.weight.shape[2:])
-        fan = layer.weight.shape[0] * area if isinstance(layer, nn.ConvTranspose2d) else layer.weight.shape[1] * area
-        limit = math.sqrt(3 / fan)
+        limit = math.sqrt(3 / _fan(layer))
         layer.weight.uniform_(-limit, limit)
+
+
+def _fan(layer: nn.Linear | nn.Conv2d | nn.ConvTranspose2d) -> int:
+    """Input channels times kernel area, transposed or not."""
+    return layer.weight.shape[0 if isinstance(layer, nn.ConvTranspose2d) else 1] * math.prod(layer.weight.shape[2:])
+
+
+@torch.no_grad()
+def keep_gains(network: nn.Module, fans: Sequence[int]) -> None:
+    """Multiply each layer's weights by sqrt(fan of the paper / its own fan), so that a smaller network starts with the paper's gains.
+
+    A range such as .005 is tied to a paper's sizes: at a quarter of them the signal of a deep product of such layers, and with it the
+    gradient, is so small that training does not start. At the paper's sizes nothing changes.
+
+    Args:
+        network: changed in place.
+        fans: of the paper's linear and convolutional layers, in the order of ``network.modules()``.
+    """
+    for layer, fan in zip(_weighted(network), fans, strict=True):
+        layer.weight.mul_(math.sqrt(fan / _fan(layer)))
 
 
 @torch.no_grad()

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from saddlepoint.errors import UsageError, nearest
 from saddlepoint.networks.base import Discriminator, Generator, Judgement
-from saddlepoint.networks.initialisation import orthogonal_weights, sparse_weights, uniform_weights
+from saddlepoint.networks.initialisation import keep_gains, orthogonal_weights, sparse_weights, uniform_weights
 from saddlepoint.networks.layers import one_hot, with_labels
 from saddlepoint.networks.maxout import MaxoutConvDiscriminator, MaxoutDiscriminator
 
@@ -197,8 +197,9 @@ class GoodfellowConvGenerator(Generator):
 
 @dataclass(frozen=True, kw_only=True)
 class GoodfellowSizes:
-    """One column of the 2014 configuration files; see GoodfellowGenerator and MaxoutDiscriminator."""
+    """One of the 2014 configuration files: values of a sample, units of G and of D; the rest as in GoodfellowGenerator."""
 
+    values: int
     generator: int
     discriminator: int
     second: Literal["relu", "sigmoid"] = "sigmoid"
@@ -209,9 +210,9 @@ class GoodfellowSizes:
 
 
 GOODFELLOW = {
-    "mnist": GoodfellowSizes(generator=1200, discriminator=240, second="relu"),
-    "tfd": GoodfellowSizes(generator=8000, discriminator=1200, second_bias=-2.0, output_sparse=100),
-    "cifar-fc": GoodfellowSizes(generator=8000, discriminator=1600, output="linear", output_range=0.5),
+    "mnist": GoodfellowSizes(values=28 * 28, generator=1200, discriminator=240, second="relu"),
+    "tfd": GoodfellowSizes(values=48 * 48, generator=8000, discriminator=1200, second_bias=-2.0, output_sparse=100),
+    "cifar-fc": GoodfellowSizes(values=3 * 32 * 32, generator=8000, discriminator=1600, output="linear", output_range=0.5),
 }
 
 
@@ -222,7 +223,8 @@ def goodfellow(variant: str, sample_shape: tuple[int, ...], *, latent_dim: int =
         variant: "mnist", "tfd" (its moves are followed by constrain_column_norm), "cifar-fc" or "cifar-conv".
         sample_shape: of one sample.
         latent_dim: of z.
-        width: factor on every layer's units; 1 is the paper.
+        width: factor on every layer's units; 1 is the paper. At other sizes than the paper's the ranges of the weights grow so that each
+            layer keeps its gain (see keep_gains).
     Returns:
         (generator, discriminator)
     """
@@ -232,7 +234,10 @@ def goodfellow(variant: str, sample_shape: tuple[int, ...], *, latent_dim: int =
         maps, channels, units = (max(1, round(n * width)) for n in (80, 32, 500))
         image_shape = (sample_shape[0], sample_shape[1], sample_shape[2])
         g = GoodfellowConvGenerator(image_shape, latent_dim=latent_dim, maps=maps)
-        return g, MaxoutConvDiscriminator(image_shape, width=channels, units=units)
+        d = MaxoutConvDiscriminator(image_shape, width=channels, units=units)
+        keep_gains(g, (100, 8000, 80 * 25))
+        keep_gains(d, (3 * 64, 32 * 64, 32 * 25, 192 * 25, 500))
+        return g, d
     if variant not in GOODFELLOW:
         raise UsageError(f"There is no variant {variant!r} of the 2014 networks. {nearest(variant, [*GOODFELLOW, 'cifar-conv'])}")
     sizes = GOODFELLOW[variant]
@@ -247,7 +252,11 @@ def goodfellow(variant: str, sample_shape: tuple[int, ...], *, latent_dim: int =
         output_sparse=sizes.output_sparse,
     )
     units = max(1, round(sizes.discriminator * width))
-    return generator, MaxoutDiscriminator(sample_shape, units=units, unit_interval=sizes.output == "sigmoid")
+    discriminator = MaxoutDiscriminator(sample_shape, units=units, unit_interval=sizes.output == "sigmoid")
+    last = sizes.generator if sizes.output_sparse is None else generator.last.in_features  # the sparse start does not depend on its fan
+    keep_gains(generator, (100, sizes.generator, last))
+    keep_gains(discriminator, (sizes.values, sizes.discriminator, sizes.discriminator))
+    return generator, discriminator
 
 
 @torch.no_grad()

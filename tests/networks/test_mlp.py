@@ -69,11 +69,17 @@ def test_starts_of_the_first_paper() -> None:
     assert (g.last.weight != 0).sum(1).tolist() == [100] * 100
     state = g.state_dict()
     assert state["hidden.2.bias"].eq(-2).all() and state["hidden.0.bias"].eq(0).all()
-    assert state["hidden.2.weight"].abs().max().item() == pytest.approx(0.05, rel=0.01)
-    assert d.head.weight.abs().max().item() == pytest.approx(0.005, rel=0.05)
+    assert state["hidden.2.weight"].abs().max().item() == pytest.approx(0.05 * 10**0.5, rel=0.01)  # a tenth of the fan, the same gain
+    assert d.head.weight.abs().max().item() == pytest.approx(0.005 * 10**0.5, rel=0.05)
+    assert d.state_dict()["hidden.1.weight"].abs().max().item() == pytest.approx(0.005 * (2304 / 100) ** 0.5, rel=0.01)
+    g, d = goodfellow("mnist", (1, 28, 28))  # the paper's sizes, the paper's ranges
+    for network, limit in ((g, 0.05), (d, 0.005)):
+        tops = [p.abs().max().item() for p in network.parameters() if p.ndim == 2]
+        assert len(tops) == 3 and all(0.95 * limit < top <= limit for top in tops)
     g, d = goodfellow("cifar-fc", (3, 8, 8), width=0.05)
     assert isinstance(g, GoodfellowGenerator) and isinstance(d, MaxoutDiscriminator)
-    assert g.last.weight.abs().max().item() == pytest.approx(0.5, rel=0.01) and g.output == "linear" and not d.unit_interval
+    assert g.last.weight.abs().max().item() == pytest.approx(0.5 * 20**0.5, rel=0.01)
+    assert g.output == "linear" and not d.unit_interval
 
 
 def test_conv_generator_is_the_papers_at_32() -> None:
