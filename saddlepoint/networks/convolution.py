@@ -41,7 +41,7 @@ class _InInput(Function):
         ctx.save_for_backward(kernel)
 
     @staticmethod
-    def backward(ctx: Any, y: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, y: Tensor) -> tuple[Tensor | None, ...]:
         (kernel,) = ctx.saved_tensors
         return _Transposed.apply(y, kernel, None, ctx.stride, ctx.padding, ctx.shape), None, None, None
 
@@ -60,7 +60,7 @@ class _InKernel(Function):
         ctx.save_for_backward(x)
 
     @staticmethod
-    def backward(ctx: Any, y: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, y: Tensor) -> tuple[Tensor | None, ...]:
         (x,), (needs_kernel, needs_bias) = ctx.saved_tensors, ctx.needs_input_grad[:2]
         by_kernel = _KernelGradient.apply(x, y, ctx.shape, ctx.stride, ctx.padding) if needs_kernel else None
         return by_kernel, y.sum((0, 2, 3)) if needs_bias else None, None, None, None, None
@@ -78,7 +78,7 @@ class _Joined(Function):
         return None
 
     @staticmethod
-    def backward(ctx: Any, y: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
+    def backward(ctx: Any, y: Tensor) -> tuple[Tensor, Tensor]:
         return y, y
 
 
@@ -96,7 +96,7 @@ class _Transposed(Function):
         ctx.save_for_backward(y, kernel)
 
     @staticmethod
-    def backward(ctx: Any, x: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, x: Tensor) -> tuple[Tensor | None, ...]:
         (y, kernel), s, p = ctx.saved_tensors, ctx.stride, ctx.padding
         needs_y, needs_kernel, needs_bias = ctx.needs_input_grad[:3]
         by_y = conv2d(x, kernel, stride=s, padding=p) if needs_y else None
@@ -119,20 +119,19 @@ class _KernelGradient(Function):
         ctx.save_for_backward(x, y)
 
     @staticmethod
-    def backward(ctx: Any, kernel: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, kernel: Tensor) -> tuple[Tensor | None, ...]:
         (x, y), s, p = ctx.saved_tensors, ctx.stride, ctx.padding
         by_x = _Transposed.apply(y, kernel, None, s, p, x.shape) if ctx.needs_input_grad[0] else None
         by_y = conv2d(x, kernel, stride=s, padding=p) if ctx.needs_input_grad[1] else None
         return by_x, by_y, None, None, None
 
 
-def _autocast(*tensors: Tensor | None) -> tuple[Tensor | None, ...]:
+def _autocast(x: Tensor, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
     """What autocast does to the arguments of a convolution, done before they are saved for the derivatives."""
-    device = next(x.device.type for x in tensors if x is not None)
-    if not torch.is_autocast_enabled(device):
-        return tensors
-    dtype = torch.get_autocast_dtype(device)
-    return tuple(None if x is None else x.to(dtype) for x in tensors)
+    if not torch.is_autocast_enabled(x.device.type):
+        return x, weight, bias
+    dtype = torch.get_autocast_dtype(x.device.type)
+    return x.to(dtype), weight.to(dtype), None if bias is None else bias.to(dtype)
 
 
 def conv2d(x: Tensor, weight: Tensor, bias: Tensor | None = None, *, stride: int = 1, padding: int = 0) -> Tensor:
@@ -144,9 +143,9 @@ def conv2d(x: Tensor, weight: Tensor, bias: Tensor | None = None, *, stride: int
     x, weight, bias = _autocast(x, weight, bias)
     if not torch.is_grad_enabled():
         return F.conv2d(x, weight, bias, stride, padding)
-    y: Tensor = _InInput.apply(x, (weight, bias), stride, padding)  # type: ignore[no-untyped-call]
+    y: Tensor = _InInput.apply(x, (weight, bias), stride, padding)
     if weight.requires_grad or (bias is not None and bias.requires_grad):
-        y = _Joined.apply(y, _InKernel.apply(weight, bias, (x,), y.shape, stride, padding))  # type: ignore[no-untyped-call]
+        y = _Joined.apply(y, _InKernel.apply(weight, bias, (x,), y.shape, stride, padding))
     return y
 
 
@@ -154,7 +153,7 @@ def conv_transpose2d(x: Tensor, weight: Tensor, bias: Tensor | None = None, *, s
     """Transposed convolution of x [n, c, h, w] with weight [c, o, k, k] and bias [o]; as in ``torch.nn.functional``, differentiable to any order."""
     size = [(n - 1) * stride - 2 * padding + k + output_padding for n, k in zip(x.shape[2:], weight.shape[2:], strict=True)]
     shape = torch.Size((x.shape[0], weight.shape[1], *size))
-    return _Transposed.apply(*_autocast(x, weight, bias), stride, padding, shape)  # type: ignore[no-any-return, no-untyped-call]
+    return _Transposed.apply(*_autocast(x, weight, bias), stride, padding, shape)  # type: ignore[no-any-return]
 
 
 def shifted_sum(weight: Tensor) -> Tensor:
