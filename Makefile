@@ -25,7 +25,8 @@ $(VENV)/.stamp: pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
 	@touch $@
 
-demo: env ## train on the shipped images and leave a report that opens in a browser (demo/)
+demo: env ## train on the shipped images and leave a report that opens in a browser; replaces demo/
+	rm -rf demo
 	$(BIN)/saddlepoint demo --out demo
 
 test: env ## the whole test suite, doctests included

@@ -52,8 +52,8 @@ def line(record: dict[str, Any]) -> str:
 
     >>> line({"round": 20, "images_seen": 1280, "discriminator/adversarial": 1.25, "elapsed_sec": 61.2, "left_sec": 5.0})
     'round 20 | 1.3 kimg | D adversarial 1.25 | 0:01:01 | 0:00:05 left'
-    >>> line({"round": 20, "images_seen": 1280, "metric": "quick_frechet", "quick_frechet": 12.345, "floor": 0.5})
-    'round 20 | 1.3 kimg | quick_frechet 12.35 | floor 0.5'
+    >>> line({"round": 20, "images_seen": 1280, "metric": "quick_frechet", "quick_frechet": 12.345, "floor": {"quick_frechet": 0.5}})
+    'round 20 | 1.3 kimg | quick_frechet 12.35 (real against real 0.5)'
     >>> line({"round": 20, "kind": "collapse", "message": "All samples look alike."})
     'round 20 | collapse: All samples look alike.'
     """
@@ -63,8 +63,11 @@ def line(record: dict[str, Any]) -> str:
     if "images_seen" in record:
         parts.append(f"{record['images_seen'] / 1000:.1f} kimg")
     known = ("round", "images_seen", "images_per_sec", "elapsed_sec", "left_sec")
-    values = {name: value for name, value in record.items() if name not in known and isinstance(value, float)}
-    parts += [f"{name.replace('discriminator/', 'D ').replace('generator/', 'G ')} {value:.4g}" for name, value in values.items()]
+    floor = record.get("floor") or {}
+    for name, value in record.items():
+        if name not in known and isinstance(value, float):
+            beside = f" (real against real {floor[name]:.4g})" if name in floor else ""
+            parts.append(f"{name.replace('discriminator/', 'D ').replace('generator/', 'G ')} {value:.4g}{beside}")
     if "images_per_sec" in record:
         parts.append(f"{record['images_per_sec']:.0f} images/s")
     parts += [clock(record[name]) + said for name, said in (("elapsed_sec", ""), ("left_sec", " left")) if record.get(name) is not None]
