@@ -75,7 +75,7 @@ def prepare(images: NDArray[np.generic] | Tensor) -> Tensor:
     Args:
         images: [n, c, h, w], c of 1 or 3, uint8 or float in [-1, 1].
     """
-    pixels = torch.from_numpy(to_uint8(images)).float().div_(127.5).sub_(1)
+    pixels = torch.from_numpy(to_uint8(images).astype(np.float32)).div_(127.5).sub_(1)
     n, c, h, w = pixels.shape
     if c not in (1, 3):
         raise UsageError(f"The quick classifier reads images of 1 or 3 channels; {c} came. Score these images with features of your own.")

@@ -15,7 +15,7 @@ from torch import Tensor
 from saddlepoint.errors import UsageError
 from saddlepoint.evaluation.arrays import Float64, Rows, as_rows
 
-_FAKE, _REAL = (38, 110, 230, 190), (140, 140, 140, 110)
+_FAKE, _REAL = (38, 110, 230, 150), (140, 140, 140, 150)
 _OVER = 3  # drawn larger and shrunk, for smooth dots
 
 
@@ -74,12 +74,12 @@ def plane_limits(points: Rows) -> tuple[float, float, float, float]:
 
 
 def scatter_picture(
-    points: Rows, real: Rows | None = None, *, limits: tuple[float, float, float, float] | None = None, size: int = 360, max_points: int = 2500
+    points: Rows | None, real: Rows | None = None, *, limits: tuple[float, float, float, float] | None = None, size: int = 360, max_points: int = 2500
 ) -> Image.Image:
     """Points as blue dots over the real ones in grey, on a transparent ground; points of one dimension as a histogram of 80 bins.
 
     Args:
-        points: [n, d]; of d > 2 the first two coordinates are shown.
+        points: generated, [n, d]; None draws the real ones alone. Of d > 2 the first two coordinates are shown.
         real: [m, d].
         limits: left, right, bottom, top; from the real points (or the points) when None. What lies outside is not shown.
         size: width and height in pixels.
@@ -87,14 +87,15 @@ def scatter_picture(
     Returns:
         An "RGBA" picture.
     """
-    rows = as_rows(points, "generated")
-    back = rows[:0] if real is None else as_rows(real, "real")
-    left, right, bottom, top = limits or plane_limits(back if len(back) else rows)
+    layers = [(as_rows(given, name), colour) for given, name, colour in ((real, "real", _REAL), (points, "generated", _FAKE)) if given is not None]
+    if not layers:
+        raise UsageError("A scatter needs generated or real points; neither came.")
+    left, right, bottom, top = limits or plane_limits(layers[0][0])
     picture = Image.new("RGBA", (size * _OVER, size * _OVER), (0, 0, 0, 0))
-    for shown, colour in ((back, _REAL), (rows, _FAKE)):
+    for shown, colour in layers:
         layer = Image.new("RGBA", picture.size, (*colour[:3], 0))
         pen = ImageDraw.Draw(layer)
-        if rows.shape[1] == 1:
+        if shown.shape[1] == 1:
             _draw_histogram(pen, shown, left, right, picture.width, colour)
         else:
             scale = np.array([picture.width / (right - left), -picture.height / (top - bottom)])
