@@ -117,6 +117,7 @@ class Session:
         self.last_saved: int | None = None
         self.best: tuple[float, int] | None = None
         self.shown: tuple[float, int] = (0.0, 0)
+        self.scored: int | None = None
         self.signal: int | None = None
 
     # -- state ---------------------------------------------------------------------------------------------------------------------------
@@ -129,7 +130,7 @@ class Session:
         restore_optimizers(self.trainer.game, checkpoint.optimizers, state["optimizer_numbers"])
         self.clock.round, self.clock.images_seen, self.trainer.feed.reads = state["round"], state["images_seen"], state["reads"]
         self.logbook.load_state_dict(state["logbook"])
-        self.elapsed, self.last_saved = state["elapsed_sec"], state["round"]
+        self.elapsed, self.last_saved, self.scored = state["elapsed_sec"], state["round"], state["scored"]
         self.best = None if state["best"] is None else tuple(state["best"])
         if self.watchers.monitor:
             self.watchers.monitor.load_state_dict(state["monitor"])
@@ -154,6 +155,7 @@ class Session:
                 "elapsed_sec": self.elapsed,
                 "logbook": self.logbook.state_dict(),
                 "best": self.best,
+                "scored": self.scored,
                 "cadence": {"preview_every": self.plan.preview_every, "score_every": self.plan.score_every},
                 "monitor": self.watchers.monitor.state_dict() if self.watchers.monitor else {},
                 "optimizer_numbers": numbers,
@@ -206,6 +208,8 @@ class Session:
                     saved_at = time.monotonic()
                 if self._agree(self.signal is not None):
                     break
+            if self.signal is None:
+                self._finish()
             if self.last_saved != self.clock.round:
                 self.save()
         if self.signal is not None:
@@ -243,6 +247,14 @@ class Session:
         if plan.score_every and round % plan.score_every == 0:
             self._score()
 
+    def _finish(self) -> None:
+        """Draw and score what came out, whatever the intervals, so that the last score is that of the last checkpoint."""
+        round, plan = self.clock.round, self.plan
+        if plan.preview_every and not is_due(round, plan.preview_every):
+            self._preview()
+        if plan.score_every and self.scored != round:
+            self._score()
+
     def _log(self) -> None:
         self.logbook.drain(self.last_good)
         record = {"round": self.clock.round, "images_seen": self.clock.images_seen} | self.logbook.record()
@@ -271,7 +283,7 @@ class Session:
     def _score(self) -> None:
         if not self.watchers.scorer:
             return
-        metric = self.watchers.scorer.metric
+        metric, self.scored = self.watchers.scorer.metric, self.clock.round
         if self.leader:
             self.trainer.check_weights(self.last_good)
             values = self.watchers.scorer.score(self.clock.round, self.clock.images_seen)
