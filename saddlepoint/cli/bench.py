@@ -68,8 +68,8 @@ def table(result: dict[str, Any]) -> str:
         "this machine": f"convolutions {ceiling['convolution'] / 1e9:.4g} GFLOP/s, matrix product {ceiling['matrix'] / 1e9:.4g} GFLOP/s",
         "of its convolutions": f"{100 * result['fraction']:.1f} %",
         "peak memory": f"{memory['peak'] / 2**20:.0f} MiB, of which {(memory['peak'] - memory['before']) / 2**20:.0f} MiB for the rounds",
-        "on data": _spread(result["data_share"], 100, "% of a round"),
-        "on logging": _spread(result["logging_share"], 100, "% of a round"),
+        "on data": _share(result["data_share"]),
+        "on logging": _share(result["logging_share"]),
         "on": f"{result['hardware']}; {result['device']}, {result['threads']} threads, {result['precision']}, load {result['load_average']}",
         "versions": ", ".join(f"{name} {version}" for name, version in result["versions"].items()),
     }
@@ -80,3 +80,7 @@ def table(result: dict[str, Any]) -> str:
 def _spread(values: dict[str, float], scale: float, unit: str) -> str:
     middle, least, most = (scale * values[name] for name in ("median", "min", "max"))
     return f"{middle:.4g} {unit} ({least:.4g} to {most:.4g})"
+
+
+def _share(values: dict[str, float]) -> str:
+    return _spread(values, 100, "% of a round") + f"; by leaving it out {100 * values['by_leaving_out']:.2g} %"

@@ -56,6 +56,7 @@ def _show(title: str, rows: list[dict[str, Any]], columns: tuple[str, ...]) -> N
         table.add_column(column.replace("num_", ""), no_wrap=column not in ("title", "licence"))
     for row in rows:
         table.add_row(*(", ".join(row[column]) if isinstance(row[column], list) else str(row[column]) for column in columns))
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 200)
-    console.print(table)
-    console.print()
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 1000)
+    with console.capture() as text:
+        console.print(table)
+    print("\n".join(line.rstrip() for line in text.get().splitlines()) + "\n")
