@@ -43,7 +43,7 @@ class Limits:
         established: share of the floor that coverage, or the count of modes, must have reached before its fall counts.
         worse: multiple of the best score from which on quality is falling; the rise must also pass a quarter of the floor.
         collapse_scores, falling_scores: how many scores in a row.
-        first_scores: so many scores at the start tell nothing of the spread: an untrained generator draws one thing.
+        first_rounds: until then a small spread that never was larger is no collapse: an untrained generator draws one thing.
     """
 
     patience_rounds: int = 500
@@ -56,7 +56,7 @@ class Limits:
     worse: float = 1.3
     collapse_scores: int = 2
     falling_scores: int = 3
-    first_scores: int = 2
+    first_rounds: int = 1000
 
 
 @dataclass
@@ -67,8 +67,7 @@ class _State:
         since: kind -> round at which a condition on D began to hold.
         told: kinds that were said and have not ended.
         streak: kind -> scores in a row for which a condition held.
-        scores: how many came.
-        best: highest coverage and count of modes so far.
+        best: highest coverage, count of modes and pairwise distance so far.
         best_score, best_round: of the main score; None before the first.
         near_floor: whether the last score was close to its floor.
     """
@@ -76,7 +75,6 @@ class _State:
     since: dict[str, int] = field(default_factory=dict)
     told: list[str] = field(default_factory=list)
     streak: dict[str, int] = field(default_factory=dict)
-    scores: int = 0
     best: dict[str, float] = field(default_factory=dict)
     best_score: float | None = None
     best_round: int | None = None
@@ -152,7 +150,6 @@ class HealthMonitor:
         state, value, round = self.state, float(record[metric]), int(record["round"])
         floors = record.get("floor")
         floor = floors.get(metric) if isinstance(floors, Mapping) else floors
-        state.scores += 1
         state.near_floor = floor is not None and value <= self.limits.near_floor * float(floor)
         findings = self._watch_collapse(record, floors if isinstance(floors, Mapping) else {})
         if state.best_score is None or value < state.best_score:
@@ -171,8 +168,11 @@ class HealthMonitor:
     def _watch_collapse(self, record: Mapping[str, Any], floors: Mapping[str, Any]) -> list[Finding]:
         limits, state, signs = self.limits, self.state, []
         spread = record.get("pairwise_distance")
-        if spread is not None and spread < limits.spread and state.scores > limits.first_scores:
-            signs.append(f"the mean distance between them is {100 * spread:.0f} % of that between real images")
+        if spread is not None:
+            state.best["pairwise_distance"] = max(state.best.get("pairwise_distance", 0.0), float(spread))
+            was_varied = state.best["pairwise_distance"] >= limits.spread
+            if spread < limits.spread and (was_varied or record["round"] > limits.first_rounds):
+                signs.append(f"the mean distance between them is {100 * spread:.0f} % of that between real images")
         for name, words in (
             ("coverage", "they cover {0:.0%} of the real neighbourhoods, after {1:.0%}"),
             ("modes", "they cover {0:.0f} modes, after {1:.0f}"),

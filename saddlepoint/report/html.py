@@ -75,15 +75,18 @@ def page(run: RunRecord) -> str:
 
 def _header(run: RunRecord) -> str:
     about = run.about
-    title = _text(about.get("paper") or about.get("title") or "")
+    title = _text(about.get("paper") or "")
     url = str(about.get("url") or "")
     paper = f'<a href="{escape(url, quote=True)}">{title or escape(url)}</a>' if url.startswith(("http://", "https://")) else title
-    paper += f" ({_text(about['year'])})" if about.get("year") else ""
+    year = str(about.get("year") or "")
+    paper += f" ({escape(year)})" if year and year not in title else ""
     data = about.get("data") or {}
     trained = f"Trained on {_text(data['name'])}" if data.get("name") else "Trained"
     trained += f", {_text(about['hardware'])}" if isinstance(about.get("hardware"), str) else ""
-    heading = _text(about.get("title") or about.get("recipe") or "Training run")
-    return f'<h1>{heading}</h1><p class="lead">{paper}{" · " if paper else ""}{trained}</p><div class="facts">{"".join(_facts(run))}</div>'
+    heading = _text(about.get("recipe") or about.get("title") or "Training run")
+    subject = f'<p class="subject">{_text(about["title"])}</p>' if about.get("title") and about.get("recipe") else ""
+    lead = f'<p class="lead">{paper}{" · " if paper else ""}{trained}</p>'
+    return f'<h1>{heading}</h1>{subject}{lead}<div class="facts">{"".join(_facts(run))}</div>'
 
 
 def _facts(run: RunRecord) -> Iterable[str]:

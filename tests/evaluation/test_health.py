@@ -88,9 +88,14 @@ def test_collapse_by_pairwise_distance() -> None:
     assert findings[0].message.startswith("Round 400: samples collapse: the mean distance between them is 30 % of that between real images.")
 
 
-@pytest.mark.parametrize("values", [[0.1, 0.2, 0.4, 0.6, 0.7], [0.9, 0.9, 0.4, 0.9, 0.4], [0.51] * 6])
+@pytest.mark.parametrize("values", [[0.1] * 9 + [0.6], [0.9, 0.9, 0.4, 0.9, 0.4], [0.51] * 12])
 def test_an_untrained_generator_a_single_dip_and_a_near_miss_are_no_collapse(values: list[float]) -> None:
     assert feed(scores(values, "pairwise_distance")) == []
+
+
+def test_samples_that_never_become_varied_are_a_collapse_too() -> None:
+    findings = feed(scores([0.1] * 15, "pairwise_distance"))
+    assert [(finding.kind, finding.round) for finding in findings] == [("collapse", 1200)]
 
 
 def test_collapse_by_coverage() -> None:
@@ -140,10 +145,11 @@ def test_limits_can_be_set() -> None:
 
 def test_a_resumed_monitor_says_what_an_unbroken_one_says() -> None:
     story = sorted(opinions(1.0, 20, 1500) + scores([30, 10, 14, 15, 16, 20, 8, 9], pairwise_distance=0.3), key=lambda record: record["round"])
-    whole = feed(story)
+    limits = Limits(first_rounds=300)
+    whole = feed(story, HealthMonitor(limits))
     assert set(kinds(whole)) == {"discriminator-won", "collapse", "falling", "recovered"}
     for cut in range(0, len(story), 5):
-        first, second = HealthMonitor(), HealthMonitor()
+        first, second = HealthMonitor(limits), HealthMonitor(limits)
         before = feed(story[:cut], first)
         second.load_state_dict(json.loads(json.dumps(first.state_dict())))
         assert before + feed(story[cut:], second) == whole
