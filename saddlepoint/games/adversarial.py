@@ -23,7 +23,7 @@ from saddlepoint.data.records import Batch
 from saddlepoint.draws import Draws, use
 from saddlepoint.errors import UsageError
 from saddlepoint.games.game import Game, Loss, Turn, halflife_decay, turn
-from saddlepoint.games.player import Adam, Clock, RMSprop, Schedule, SGD, linear_decay
+from saddlepoint.games.player import SGD, Adam, Clock, RMSprop, Schedule, linear_decay
 from saddlepoint.games.terms import Judge, Scene, Term
 from saddlepoint.networks.base import Judgement, mixes_samples
 from saddlepoint.networks.spectral import refresh_spectral_norms
@@ -84,7 +84,7 @@ class AdversarialGame(Game):
         objective: the value function.
         terms: what is added to either player's loss.
         view: what stands between a sample and D, applied to real and fake alike.
-        view_fakes: whether fakes pass through the view "always", in the "discriminator"'s turn only, or "never"; all but the first are negative controls.
+        view_fakes: whether fakes pass through the view "always", in the "discriminator"'s turn only, or "never"; the last two are negative controls.
         real_view: what is done to real samples before anything else, such as dequantisation.
         num_classes: set where G and D are conditioned on labels.
         opponent: what G plays against; None means D as it is (A8 plays against D as it will be).
@@ -265,13 +265,13 @@ class AdversarialGame(Game):
         with self.draws.together(2):
             both = self.judge(torch.cat([x_real, x_fake]), both_labels)
         sizes = [len(x_real), len(x_fake)]
-        parts = [(None, None) if part is None else part.split(sizes) for part in both]
+        parts = [(None, None) if part is None else torch.split(part, sizes) for part in both]
         real, fake = (Judgement(*(part[side] for part in parts)) for side in (0, 1))  # type: ignore[arg-type]
         return real, fake
 
     @torch.no_grad()
     def _opinion(self, real_logits: Tensor, fake_logits: Tensor) -> dict[str, Tensor]:
-        """What D thinks: mean realness of real and fake, the share of (real, fake) pairs it orders rightly (0.5: cannot tell), the objective's own."""
+        """What D thinks: mean realness of real and fake, the share of (real, fake) pairs ordered rightly (0.5: cannot tell), the objective's own."""
         scores = [self.objective.score(logits) for logits in (real_logits, fake_logits)]
         real, fake = (score.flatten(1).mean(1) if score.ndim > 1 else score for score in scores)
         difference = real[:, None] - fake[None, :]

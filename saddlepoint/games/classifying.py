@@ -1,7 +1,7 @@
 """The adversarial game whose discriminator is also a classifier, and whose classifier is the average of its weights over the run.
 
-Salimans et al. 2016 (arXiv:1606.03498), section 5, as in the authors' code: the average moves by 1e-4 of its distance after every move of D, starts at
-zero, and is what classifies.
+Salimans et al. 2016 (arXiv:1606.03498), section 5, as in the authors' code: the average moves by 1e-4 of its distance after every move of D, starts
+at zero, and is what classifies.
 """
 
 from __future__ import annotations

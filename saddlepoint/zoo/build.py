@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import fields, replace
+from typing import Any, TypeVar
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
-from saddlepoint.data.records import Dataset
+from saddlepoint.data.records import Dataset, to_device
 from saddlepoint.games.adversarial import AdversarialConfig, AdversarialGame
+from saddlepoint.games.player import Adam
 from saddlepoint.games.terms import Term
 from saddlepoint.objectives.objective import Objective
 from saddlepoint.views.diffaugment import DiffAugment
 from saddlepoint.zoo.networks import NetworksConfig, Pair, build_pair, num_classes
+
+Config = TypeVar("Config", bound=AdversarialConfig)
 
 
 def view_of(config: AdversarialConfig) -> nn.Module | None:
@@ -21,7 +26,14 @@ def view_of(config: AdversarialConfig) -> nn.Module | None:
 
 
 def adversarial(
-    config: NetworksConfig, data: Dataset, objective: Objective, *, pair: Pair | None = None, terms: Sequence[Term] = (), **settings: Any
+    config: NetworksConfig,
+    data: Dataset,
+    objective: Objective,
+    *,
+    pair: Pair | None = None,
+    terms: Sequence[Term] = (),
+    game: type[AdversarialGame] = AdversarialGame,
+    **settings: Any,
 ) -> AdversarialGame:
     """The adversarial game on the networks that the configuration names.
 
@@ -31,10 +43,59 @@ def adversarial(
         objective: the value function.
         pair: (G, D); None builds those of ``config.architecture``.
         terms: what is added to either loss.
+        game: the class that plays.
         settings: the other arguments of :class:`AdversarialGame`.
     """
     generator, discriminator = pair or build_pair(config, data.spec)
     settings.setdefault("view", view_of(config))
-    return AdversarialGame(
-        config, generator, discriminator, objective, terms=terms, num_classes=num_classes(config, data.spec), **settings
-    )
+    settings.setdefault("num_classes", num_classes(config, data.spec))
+    return game(config, generator, discriminator, objective, terms=terms, **settings)
+
+
+def small(config: Config, **changes: Any) -> Config:
+    """A preset for two cores: 32x32 images, DCGAN of width 32 where nothing else is asked for, an average of short half-life.
+
+    Two to five minutes on Fashion-MNIST; narrower, shorter and at a lower resolution than the papers.
+    """
+    common: dict[str, Any] = {"architecture": "dcgan", "width": 32, "resolution": 32, "rounds": 2_000, "ema_halflife_kimg": 2.0}
+    return _changed(config, common, changes)
+
+
+def toy(config: Config, **changes: Any) -> Config:
+    """A preset for points in the plane: MLPs with three hidden ReLU layers of 128, batch 256, z of 16 numbers, Adam 1e-3 (0.5, 0.999)."""
+    optimizer = Adam(lr=1e-3, beta1=0.5, beta2=0.999)
+    common: dict[str, Any] = {
+        "architecture": "mlp",
+        "width": 128,
+        "batch": 256,
+        "rounds": 5_000,
+        "resolution": None,
+        "latent_dim": 16,
+        "latent": "normal",
+        "generator_optimizer": optimizer,
+        "discriminator_optimizer": optimizer,
+        "lr_decay": "constant",
+        "g_batch_factor": 1,
+        "share_fakes": False,
+        "ema_halflife_kimg": None,
+    }
+    return _changed(config, common, changes)
+
+
+def _changed(config: Config, common: dict[str, Any], changes: dict[str, Any]) -> Config:
+    """The configuration with ``changes``, and with those of the common settings that it has."""
+    known = {field.name for field in fields(config)}
+    return replace(config, **{name: value for name, value in common.items() if name in known} | changes)
+
+
+def some_samples(data: Dataset, count: int) -> Tensor:
+    """``count`` samples spread evenly over the data (all where there are fewer), as a turn sees them, float on the CPU."""
+    indices = torch.arange(min(count, len(data))) * len(data) // min(count, len(data))
+    return to_device(data.records(indices), "cpu").x
+
+
+def mean_sample(data: Dataset, most: int = 10_000) -> Tensor:
+    """Mean of the samples, or of ``most`` of them spread evenly over the data; shape of one sample."""
+    indices = torch.arange(min(most, len(data))) * len(data) // min(most, len(data))
+    parts = [to_device(data.records(rows), "cpu").x.double().sum(0) for rows in torch.split(indices, 500)]
+    return torch.stack(parts).sum(0) / len(indices)

@@ -56,9 +56,13 @@ class Recipe:
         """Build the game for this data, after checking that they fit."""
         spec = data.spec
         if spec.kind not in self.needs:
-            raise DataError(f"{self.name} needs {' or '.join(self.needs)} data; {spec.name} is {spec.kind}. `saddlepoint list` says what each recipe needs.")
+            raise DataError(
+                f"{self.name} needs {' or '.join(self.needs)} data; {spec.name} is {spec.kind}. `saddlepoint list` says what each recipe needs."
+            )
         if self.needs_labels and spec.num_classes is None:
-            raise DataError(f"{self.name} needs labels; {spec.name} has none. Put each class into a folder of its own, or choose a recipe without labels.")
+            raise DataError(
+                f"{self.name} needs labels; {spec.name} has none. Put each class into a folder of its own, or choose a recipe without labels."
+            )
         return self.build(config, data)
 
 

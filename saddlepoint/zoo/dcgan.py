@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from saddlepoint.data.records import Dataset
 from saddlepoint.games.adversarial import AdversarialGame
 from saddlepoint.games.player import Adam
 from saddlepoint.objectives.minimax import NonSaturating
-from saddlepoint.zoo.build import adversarial
+from saddlepoint.zoo.build import adversarial, small
 from saddlepoint.zoo.catalogue import recipe
 from saddlepoint.zoo.networks import NetworksConfig
 
@@ -40,7 +40,7 @@ TORCH = DCGANConfig(architecture="dcgan", width=64, batch=64, rounds=25_000, res
     year=2016,
     url="https://arxiv.org/abs/1511.06434",
     needs=("image",),
-    presets={"paper": FACES, "torch": TORCH, "small": replace(TORCH, width=32, resolution=32, rounds=4_000, ema_halflife_kimg=2.0)},
+    presets={"paper": FACES, "torch": TORCH, "small": small(TORCH, rounds=4_000)},  # half the width and size of the torch version
 )
 def dcgan(config: DCGANConfig, data: Dataset) -> AdversarialGame:
     """Non-saturating loss on the DCGAN pair."""

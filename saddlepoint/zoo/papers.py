@@ -1,5 +1,22 @@
 """The papers of the catalogue, one import line each: importing a paper's file enters its recipe."""
 
-from saddlepoint.zoo import dcgan, wgan_gp
-
-__all__ = ["dcgan", "wgan_gp"]
+# ruff: noqa: F401, I001
+from saddlepoint.zoo import am_gan
+from saddlepoint.zoo import began
+from saddlepoint.zoo import dcgan
+from saddlepoint.zoo import diffaugment
+from saddlepoint.zoo import ebgan
+from saddlepoint.zoo import gan
+from saddlepoint.zoo import gan_r1
+from saddlepoint.zoo import improved_gan
+from saddlepoint.zoo import lecam
+from saddlepoint.zoo import lsgan
+from saddlepoint.zoo import nsgan
+from saddlepoint.zoo import relativistic
+from saddlepoint.zoo import rpgan
+from saddlepoint.zoo import sngan
+from saddlepoint.zoo import ssgan
+from saddlepoint.zoo import ttur
+from saddlepoint.zoo import unrolled
+from saddlepoint.zoo import wgan
+from saddlepoint.zoo import wgan_gp

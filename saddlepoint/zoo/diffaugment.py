@@ -1,0 +1,62 @@
+"""DiffAugment: Zhao, Liu, Lin, Zhu, Han, "Differentiable augmentation for data-efficient GAN training", NeurIPS 2020."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from saddlepoint.data.records import Dataset
+from saddlepoint.games.adversarial import AdversarialGame
+from saddlepoint.games.player import Adam
+from saddlepoint.objectives.hinge import Hinge
+from saddlepoint.zoo.build import adversarial, small
+from saddlepoint.zoo.catalogue import recipe
+from saddlepoint.zoo.networks import NetworksConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiffAugmentConfig(NetworksConfig):
+    """Eq. 7 and 8 of the paper; the policy is the common setting ``augment``.
+
+    Attributes:
+        arm: "full": real and fake alike, G through the augmentation; the two others are negative controls, "reals-only" (G learns the augmentation)
+            and "discriminator-only" (G is judged without it).
+    """
+
+    arm: Literal["full", "reals-only", "discriminator-only"] = "full"
+
+
+CIFAR = DiffAugmentConfig(  # the constants of the released CIFAR-10 runs, on the residual networks of SNGAN
+    architecture="sngan-32",
+    width=256,
+    batch=50,
+    rounds=250_000,
+    resolution=32,
+    latent_dim=128,
+    d_steps=4,
+    augment="color,translation,cutout",
+    generator_optimizer=Adam(lr=2e-4, beta1=0.0, beta2=0.999),
+    discriminator_optimizer=Adam(lr=2e-4, beta1=0.0, beta2=0.999),
+)
+VIEWS: dict[str, Literal["always", "never", "discriminator"]] = {"full": "always", "reals-only": "never", "discriminator-only": "discriminator"}
+
+
+@recipe(
+    name="diffaugment",
+    title="differentiable augmentation of real and fake alike, for small data sets",
+    paper="Zhao et al. 2020",
+    year=2020,
+    url="https://arxiv.org/abs/2006.10738",
+    needs=("image",),
+    presets={
+        "paper": CIFAR,
+        "translation-cutout": replace(CIFAR, augment="translation,cutout"),
+        "reals-only": replace(CIFAR, arm="reals-only"),
+        "discriminator-only": replace(CIFAR, arm="discriminator-only"),
+        # the plain convolutional pair, half as wide, one step of D in place of four; grey images have no colour to change but brightness and contrast
+        "small": small(CIFAR, architecture="sn-cnn", d_steps=1, augment="translation,cutout"),
+    },
+)
+def diffaugment(config: DiffAugmentConfig, data: Dataset) -> AdversarialGame:
+    """Hinge game behind the augmentation."""
+    return adversarial(config, data, Hinge(), view_fakes=VIEWS[config.arm])
