@@ -65,7 +65,7 @@ def run(argv: list[str]) -> int:
     data, _ = take(rest, "--data")
     preset = preset or ("small" if data is None else api.default_preset(recipe, data))
     config, rest = choose_kinds(recipe.preset(preset), rest)
-    given = _parse(
+    given = parse_settings(
         f"saddlepoint train {name}", f"{recipe.title}. {recipe.paper}, {recipe.url}. Presets: {', '.join(recipe.presets)}.", config, preset, rest
     )
     flags = {field.name: getattr(given, field.name) for field in dataclasses.fields(TrainFlags) if field.name not in ("preset", "processes")}
@@ -76,7 +76,7 @@ def run(argv: list[str]) -> int:
     return 0
 
 
-def _parse(prog: str, title: str, config: Any, preset: str, argv: list[str]) -> Any:
+def parse_settings(prog: str, title: str, config: Any, preset: str, argv: list[str]) -> Any:
     """Read the common flags and the settings of ``config``'s class, whose values are the defaults."""
     config_field = ("config", Annotated[type(config), tyro.conf.arg(name="")])
     arguments = dataclasses.make_dataclass("Arguments", [config_field], bases=(TrainFlags,), frozen=True, kw_only=True)
