@@ -1,0 +1,73 @@
+"""What this machine's convolutions and matrix products reach, for a round's speed to be held against."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch.nn.functional import conv2d
+
+from saddlepoint.studies.flops import convolution
+
+# samples, channels in, channels out, side of the output, kernel, stride: the wide layers of image networks
+CONVOLUTIONS = ((16, 128, 128, 32, 3, 1), (32, 64, 128, 16, 4, 2), (16, 256, 256, 16, 3, 1))
+MATRIX = 2048
+LAYOUTS = {"channels_last": torch.channels_last, "contiguous": torch.contiguous_format}
+
+
+def machine_ceiling(device: torch.device, dtype: torch.dtype, *, repeats: int = 3, scale: int = 1) -> dict[str, Any]:
+    """Best floating-point operations a second of large convolutions, forward and both gradients, and of a square matrix product.
+
+    Args:
+        device: where to compute.
+        dtype: of all numbers.
+        repeats: timed runs of each case, after one that is not timed; the fastest counts.
+        scale: factor on the samples of each case; accelerators need more than processors to be filled.
+    Returns:
+        flop_per_second by case, "convolution": the best of the convolutions, "matrix": of the matrix product.
+    """
+    cases: dict[str, tuple[Callable[[], Any], int]] = {}
+    for n, c, o, side, kernel, stride in CONVOLUTIONS:
+        for layout, memory_format in LAYOUTS.items():
+            name = f"{n * scale}x{c}->{o} {side}x{side} kernel {kernel} stride {stride} {layout}"
+            cases[name] = _convolution(n * scale, c, o, side, kernel, stride, memory_format, device, dtype)
+    a, b = (torch.randn(MATRIX, MATRIX, device=device, dtype=dtype) for _ in range(2))
+    cases["matrix"] = (lambda: a @ b, 2 * MATRIX**3)
+    speeds = {name: flop / _fastest(run, repeats, device) for name, (run, flop) in cases.items()}
+    matrix = speeds.pop("matrix")
+    return {"convolution": max(speeds.values()), "matrix": matrix, "convolutions": speeds}
+
+
+def _convolution(
+    n: int, c: int, o: int, side: int, kernel: int, stride: int, memory_format: torch.memory_format, device: torch.device, dtype: torch.dtype
+) -> tuple[Callable[[], Any], int]:
+    padding = (kernel - 1) // 2
+    x = torch.randn(n, c, side * stride, side * stride, device=device, dtype=dtype).contiguous(memory_format=memory_format).requires_grad_()
+    weight = torch.randn(o, c, kernel, kernel, device=device, dtype=dtype).contiguous(memory_format=memory_format).requires_grad_()
+    slope = torch.ones(n, o, side, side, device=device, dtype=dtype).contiguous(memory_format=memory_format)
+
+    def run() -> None:
+        torch.autograd.grad(conv2d(x, weight, stride=stride, padding=padding), (x, weight), slope)
+
+    return run, 3 * convolution(tuple(x.shape), tuple(weight.shape), tuple(slope.shape), transposed=False)
+
+
+def _fastest(run: Callable[[], Any], repeats: int, device: torch.device) -> float:
+    times = []
+    for _ in range(repeats + 1):
+        synchronise(device)
+        start = time.perf_counter()
+        run()
+        synchronise(device)
+        times.append(time.perf_counter() - start)
+    return min(times[1:])
+
+
+def synchronise(device: torch.device) -> None:
+    """Wait until an accelerator has done what it was asked."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
