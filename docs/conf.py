@@ -9,10 +9,12 @@ author = "The saddlepoint authors"
 copyright = "2026, the saddlepoint authors"
 version = release = saddlepoint.__version__
 
-extensions = ["myst_parser"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+autodoc_typehints = "none"  # the docstrings say shapes and ranges, the signatures on the page stay readable
+autodoc_preserve_defaults = True
 source_suffix = {".md": "markdown"}
 root_doc = "index"
-exclude_patterns = ["site", "build"]
+exclude_patterns = ["tables"]
 myst_enable_extensions = ["dollarmath", "colon_fence"]
 myst_heading_anchors = 3
 

@@ -32,6 +32,7 @@ class TrainFlags:
         micro_batches: pieces each batch is computed in; the result is the same, the memory less.
         precision: of the computation.
         data_root: folder of downloaded data sets.
+        keep_every: checkpoints at multiples of this many rounds are kept beside the last two and the best; 0 none.
     """
 
     data: str
@@ -46,6 +47,7 @@ class TrainFlags:
     micro_batches: int = 1
     precision: Literal["32-true", "bf16-mixed", "64-true"] = "32-true"
     data_root: Path | None = None
+    keep_every: int = 0
 
 
 def run(argv: list[str]) -> int:

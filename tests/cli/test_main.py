@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import importlib.util
+import inspect
+import re
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
 import saddlepoint
 from saddlepoint.cli import main as front
 from saddlepoint.cli.main import VERBS, main
-from saddlepoint.errors import DataError, StoppedError
+from saddlepoint.errors import DataError, SaddlepointError, StoppedError
 
 
 def test_help_names_every_verb(capsys):
@@ -26,6 +30,26 @@ def test_every_verb_has_a_file_and_a_function():
     for verb in VERBS:
         assert importlib.util.find_spec(f"saddlepoint.cli.{verb}"), verb
     assert set(VERBS) == set(saddlepoint.__all__) - {"__version__"}
+
+
+@pytest.mark.parametrize(
+    ("verb", "flags", "no_flags"),
+    [
+        ("train", "TrainFlags", {"recipe", "config", "plan", "show", "settings"}),
+        ("resume", "ResumeFlags", {"show"}),
+        ("sample", "SampleFlags", set()),
+        ("evaluate", "EvaluateFlags", set()),
+        ("report", "ReportFlags", set()),
+        ("demo", "DemoFlags", {"show"}),
+    ],
+)
+def test_a_verb_and_its_function_take_the_same(verb, flags, no_flags):
+    function = inspect.signature(getattr(saddlepoint, verb)).parameters
+    fields = {field.name: field for field in dataclasses.fields(getattr(importlib.import_module(f"saddlepoint.cli.{verb}"), flags))}
+    assert set(fields) - {"processes", "json"} == set(function) - no_flags
+    for name in set(fields) & set(function) - {"out"}:
+        default = fields[name].default
+        assert default == function[name].default or default is dataclasses.MISSING is not function[name].default
 
 
 def test_version(capsys):
@@ -82,3 +106,15 @@ def test_a_broken_pipe_is_quiet():
     script = f'"{sys.executable}" -c "{program}" | true; echo ${{PIPESTATUS[0]}}'
     result = subprocess.run(["bash", "-c", script], capture_output=True, text=True)
     assert (result.stdout, result.stderr) == ("141\n", "")
+
+
+def test_the_page_names_every_verb_and_exit_code():
+    page = (Path(saddlepoint.__file__).parents[1] / "docs" / "commands.md").read_text()
+    codes = {int(code) for code in re.findall(r"^\| (\d+) \|", page, re.M)}
+    assert codes == {error.exit_code for error in SaddlepointError.__subclasses__() + [SaddlepointError] if error is not StoppedError} | {
+        0,
+        130,
+        141,
+        143,
+    }
+    assert set(VERBS) <= set(re.findall(r"^\| `(\w+)", page, re.M))
