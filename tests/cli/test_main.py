@@ -111,7 +111,7 @@ def test_a_broken_pipe_is_quiet():
 def test_the_page_names_every_verb_and_exit_code():
     page = (Path(saddlepoint.__file__).parents[1] / "docs" / "commands.md").read_text()
     codes = {int(code) for code in re.findall(r"^\| (\d+) \|", page, re.M)}
-    assert codes == {error.exit_code for error in SaddlepointError.__subclasses__() + [SaddlepointError] if error is not StoppedError} | {
+    assert codes == {error.exit_code for error in [*SaddlepointError.__subclasses__(), SaddlepointError] if error is not StoppedError} | {
         0,
         130,
         141,
