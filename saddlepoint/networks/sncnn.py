@@ -1,7 +1,7 @@
 """The standard convolutional pair of SNGAN (Miyato et al. 2018, arXiv:1802.05957, Table 3).
 
-G: linear to a map of 512, transposed 4x4 convolutions of stride 2 to 256, 128, 64, each with batch norm and ReLU, conv3, tanh. D: pairs of conv3 and 4x4
-convolutions of stride 2 with 64, 128, 256 channels, conv3 with 512, each with LeakyReLU .1, and a linear layer. CIFAR-10 32x32, STL-10 48x48.
+G: linear to a map of 512, transposed 4x4 convolutions of stride 2 to 256, 128, 64, each with batch norm and ReLU, conv3, tanh. D: pairs of conv3 and
+4x4 convolutions of stride 2 with 64, 128, 256 channels, conv3 with 512, each with LeakyReLU .1, and a linear layer. CIFAR-10 32x32, STL-10 48x48.
 
 Axes: n batch, c channels, h w image, d latent or feature.
 """
