@@ -1,0 +1,63 @@
+"""Many runs in parallel processes, one JSON line a finished run: interrupted, the same command continues where it was."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from saddlepoint.training.storage import append_line, read_lines, write_bytes
+
+Job = dict[str, Any]
+Record = dict[str, Any]
+
+
+def run_missing(
+    work: Callable[[Job], Record], jobs: Sequence[Job], path: Path, *, processes: int = 1, show: Callable[[int, int, Record], None] | None = None
+) -> list[Record]:
+    """Do every job that is not on file yet.
+
+    Args:
+        work: a function of a module, so that another process can find it; job -> what is to be kept, plain JSON.
+        jobs: plain JSON values, everything that the outcome depends on.
+        path: of the file; a line {"job": ..., ...} for each finished job. A line that a crash cut off is dropped.
+        processes: at once, each computing in one thread; 1: in this process.
+        show: called with (done, all, record) after each.
+    Returns:
+        The records of ``jobs``, in their order, whenever they were made.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    known = {_key(record["job"]): record for record in read_lines(path)}
+    write_bytes(path, "".join(json.dumps(record) + "\n" for record in known.values()).encode())
+    missing = [job for job in jobs if _key(job) not in known]
+    for job, result in _results(work, missing, processes):
+        record = {"job": job} | result
+        append_line(path, record)
+        known[_key(job)] = record
+        if show is not None:
+            show(sum(_key(each) in known for each in jobs), len(jobs), record)
+    return [known[_key(job)] for job in jobs]
+
+
+def _results(work: Callable[[Job], Record], jobs: Sequence[Job], processes: int) -> Iterator[tuple[Job, Record]]:
+    if processes == 1 or len(jobs) < 2:
+        for job in jobs:
+            yield job, work(job)
+        return
+    with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), torch.set_num_threads, (1,)) as pool:
+        waiting = {pool.submit(work, job): job for job in jobs}
+        try:
+            for future in as_completed(waiting):
+                yield waiting[future], future.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _key(job: Job) -> str:
+    return json.dumps(job, sort_keys=True)
