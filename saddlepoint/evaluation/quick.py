@@ -27,10 +27,12 @@ from saddlepoint.evaluation.neighbours import coverage
 from saddlepoint.evaluation.sliced import sliced_wasserstein
 
 NEIGHBOURS = 5  # of coverage, as in its paper
+DIVISIONS = 5  # random divisions of the real samples that the floor is the mean of
+DIRECTIONS = 128  # of the sliced distance
 
 
 class QuickScorer:
-    """Scores samples against a fixed random part of the real data; another part, as large as a set of samples, gives the floor.
+    """Scores samples against a fixed random part of the real data; real against real, in the same numbers, gives the floor.
 
     Data with fewer than ``num_real + num_fake`` records are divided in the same proportion, and the attributes say what came of it.
 
@@ -43,7 +45,7 @@ class QuickScorer:
 
     Attributes:
         metric: the main score, lower is better: "quick_frechet" or "sliced_wasserstein".
-        floor: the scores of ``num_fake`` real samples that are not among the ``num_real``.
+        floor: the scores of ``num_fake`` real samples against ``num_real`` others: the mean over five random divisions of the chosen ones.
         protocol: everything a reader must know to compare the numbers; plain JSON.
     """
 
@@ -62,10 +64,10 @@ class QuickScorer:
         self.metric = "quick_frechet" if self.kind == "image" else "sliced_wasserstein"
         self._features = QuickFeatures(device) if self.kind == "image" else None
         self._modes = _modes_of(dataset)
-        self._real = as_rows(self._see(samples[: self.num_real]), "real")
-        self._spread = mean_pairwise_distance(self._real) if self.kind == "image" else 0.0
+        rows = as_rows(self._see(samples), "real")
+        self._real = rows[: self.num_real]
         self.protocol = self._describe(dataset, seed)
-        self.floor = self._measure(samples[self.num_real :])
+        self.floor = self._floor(rows, rng)
 
     def score(self, fake: NDArray[np.generic] | Tensor) -> dict[str, Any]:
         """Score ``num_fake`` generated samples; the first so many of more.
@@ -80,28 +82,32 @@ class QuickScorer:
         """
         if len(fake) < self.num_fake:
             raise UsageError(f"The quick score needs {self.num_fake} samples, as its floor was made with; {len(fake)} came. Draw more samples.")
-        return {**self._measure(fake[: self.num_fake]), "floor": self.floor, "protocol": self.protocol}
+        rows = as_rows(self._see(fake[: self.num_fake]), "generated")
+        return {**self._compare(self._real, rows), "floor": self.floor, "protocol": self.protocol}
 
-    def _measure(self, samples: NDArray[np.generic] | Tensor) -> dict[str, float]:
-        rows = self._see(samples)
-        return self._score_images(rows) if self.kind == "image" else self._score_points(as_rows(rows, "generated"))
+    def _floor(self, rows: Float64, rng: torch.Generator) -> dict[str, float]:
+        """Mean scores of real samples against others."""
+        orders = [torch.randperm(len(rows), generator=rng).numpy() for _ in range(DIVISIONS)]
+        found = [self._compare(rows[order[: self.num_real]], rows[order[self.num_real :]]) for order in orders]
+        return {name: float(np.mean([scores[name] for scores in found])) for name in found[0]}
 
     def _see(self, samples: NDArray[np.generic] | Tensor) -> Rows:
         """Features of images, points as they are."""
         return self._features(samples) if self._features else samples
 
-    def _score_images(self, rows: Rows) -> dict[str, float]:
-        return {
-            "quick_frechet": frechet_distance(self._real, rows),
-            "coverage": coverage(self._real, rows, k=NEIGHBOURS),
-            "pairwise_distance": mean_pairwise_distance(rows) / self._spread if self._spread else 1.0,
-        }
-
-    def _score_points(self, rows: Float64) -> dict[str, float]:
-        scores: dict[str, float] = {"sliced_wasserstein": sliced_wasserstein(self._real, rows)}
+    def _compare(self, real: Float64, fake: Float64) -> dict[str, float]:
+        """Every score of ``fake`` rows against ``real`` ones."""
+        if self.kind == "image":
+            spread = mean_pairwise_distance(real)
+            return {
+                "quick_frechet": frechet_distance(real, fake),
+                "coverage": coverage(real, fake, k=NEIGHBOURS),
+                "pairwise_distance": mean_pairwise_distance(fake) / spread if spread else 1.0,
+            }
+        scores = {"sliced_wasserstein": sliced_wasserstein(real, fake, num_directions=DIRECTIONS)}
         if self._modes:
             centers, std = self._modes
-            report = mode_coverage(rows, centers, std)
+            report = mode_coverage(fake, centers, std)
             kl = report.kl if np.isfinite(report.kl) else float(np.log(len(centers)))
             scores |= {"modes": float(report.modes), "high_quality": report.high_quality, "modes_kl": kl}
         return scores
@@ -116,7 +122,7 @@ class QuickScorer:
             "num_real": self.num_real,
             "num_fake": self.num_fake,
             "seed": seed,
-            "floor": f"{self.num_fake} other real samples in the place of the generated ones, against the same {self.num_real}",
+            "floor": f"{self.num_fake} real samples as if generated against {self.num_real} others, mean of {DIVISIONS} random divisions",
         }
         if self._features:
             accuracy = {head: entry["held_out_accuracy"] for head, entry in self._features.card["heads"].items()}
@@ -127,8 +133,12 @@ class QuickScorer:
                 | {"coverage_neighbours": NEIGHBOURS, "note": "a Frechet distance on a small classifier's features: not FID, not comparable with FID"}
             )
         if not self._modes:
-            return common | {"directions": 128}
-        return common | {"directions": 128, "num_modes": len(self._modes[0]), "high_quality_within": "3 standard deviations of the nearest centre"}
+            return common | {"directions": DIRECTIONS}
+        return common | {
+            "directions": DIRECTIONS,
+            "num_modes": len(self._modes[0]),
+            "high_quality_within": "3 standard deviations of the nearest centre",
+        }
 
 
 def _modes_of(dataset: Dataset) -> tuple[Float64, float] | None:

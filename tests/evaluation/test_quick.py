@@ -75,7 +75,7 @@ def test_accuracy_is_as_the_card_states(extract: QuickFeatures, head: str) -> No
 
 def test_it_is_good_enough_to_measure_with(extract: QuickFeatures) -> None:
     accuracy = {head: entry["held_out_accuracy"] for head, entry in extract.card["heads"].items()}
-    assert accuracy["fashion"] >= 0.88 and accuracy["digits"] >= 0.97 and accuracy["emoji"] >= 0.6
+    assert accuracy["fashion"] >= 0.87 and accuracy["digits"] >= 0.97 and accuracy["emoji"] >= 0.6
 
 
 def test_features_do_not_depend_on_the_batch_and_agree_for_bytes_and_floats(extract: QuickFeatures, fashion: Tensor) -> None:
@@ -170,7 +170,7 @@ def test_too_few_samples_and_too_little_data_are_refused(scorer: QuickScorer, fa
 def test_small_data_are_divided_in_the_same_proportion() -> None:
     scorer = QuickScorer(open_data("digits"))
     assert (scorer.num_real, scorer.num_fake) == (1198, 599)
-    assert "599 other real samples" in scorer.protocol["floor"]
+    assert "599 real samples as if generated" in scorer.protocol["floor"] and "against 1198 others" in scorer.protocol["floor"]
 
 
 @pytest.mark.parametrize(("name", "num_modes"), [("ring8", 8), ("grid25", 25)])
