@@ -66,8 +66,7 @@ def _points(samples: NDArray[np.float32], labels: torch.Tensor | None, class_nam
 
 def _read(path: Path) -> tuple[NDArray[np.generic], NDArray[np.generic] | None]:
     try:
-        loaded = np.load(path, mmap_mode="r" if path.suffix == ".npy" else None, allow_pickle=False)
-        arrays = {"arr_0": loaded} if isinstance(loaded, np.ndarray) else {name: loaded[name] for name in loaded.files}
+        arrays = _load(path)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise DataError(
             f"{path} cannot be read as {path.suffix} ({str(error).splitlines()[0]}). Expected {EXPECTED}, saved by numpy.save or numpy.savez."
@@ -80,6 +79,15 @@ def _read(path: Path) -> tuple[NDArray[np.generic], NDArray[np.generic] | None]:
             f"{path} holds the arrays {', '.join(arrays) or 'none'}; expected one, or one named {', '.join(SAMPLE_NAMES[:4])}, and labels."
         )
     return arrays[sample_name], arrays[label_name] if label_name else None
+
+
+def _load(path: Path) -> dict[str, NDArray[np.generic]]:
+    with path.open("rb") as file:
+        if file.read(6) == b"\x93NUMPY":  # the content decides, not the suffix
+            return {"arr_0": np.load(path, mmap_mode="r", allow_pickle=False)}
+        file.seek(0)
+        with np.load(file, allow_pickle=False) as loaded:
+            return {name: loaded[name] for name in loaded.files}
 
 
 def _check_labels(labels: NDArray[np.generic], num_records: int, path: Path) -> torch.Tensor:

@@ -182,7 +182,7 @@ def _on_all_cores(found: Found, rows: Sequence[int], read: Callable[[Path], Resu
 
 def _reason(error: Exception) -> str:
     if type(error).__name__ == "UnidentifiedImageError":
-        return "not an image"
+        return "not a readable image"
     return str(error).strip().split("\n")[0][:120] or type(error).__name__
 
 

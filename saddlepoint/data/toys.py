@@ -94,25 +94,26 @@ def grid(side: int, spacing: float, std: float) -> Toy:
 def swiss_roll(noise: float, scale: float) -> Toy:
     r"""Two axes of the swiss roll (Marsland 2009): :math:`x = (t\cos t, t\sin t) + \epsilon`, t uniform on [1.5 pi, 4.5 pi], divided by ``scale``.
 
-    The density is the integral over t of the noise's, by Gauss-Legendre quadrature: 128 pieces of 16 nodes, the longest piece 4.2 noise widths
-    long at scale 7.5 and noise .25, where the error is below 1e-9 nats.
+    The density is the integral over t of the noise's, by Gauss-Legendre quadrature with 16 nodes on each of 108 pieces, finer towards the ends of
+    the curve. At scale 7.5 and noise .25 its logarithm is exact to 1e-9 on [-2.5, 2.5]^2 and to 1e-6 on [-6, 6]^2.
     """
     nodes, weights = np.polynomial.legendre.leggauss(16)
-    edges = np.linspace(1.5 * math.pi, 4.5 * math.pi, 129)
+    ends = 0.5 ** np.arange(6, 0, -1) / 96
+    edges = 1.5 * math.pi + 3 * math.pi * np.concatenate([[0], ends, np.arange(1, 96) / 96, 1 - ends[::-1], [1]])
     middle, half = (edges[1:] + edges[:-1]) / 2, (edges[1:] - edges[:-1]) / 2
     t = torch.from_numpy((middle[:, None] + half[:, None] * nodes).ravel())
-    log_weights = torch.from_numpy(np.log((half[:, None] * weights).ravel() / (3 * math.pi)))
-    curve = torch.stack([t * t.cos(), t * t.sin()], 1) / scale
+    curve = torch.stack([t * t.cos(), t * t.sin()], 1) / scale  # q d
     std = noise / scale
+    log_weights = torch.from_numpy(np.log((half[:, None] * weights).ravel() / (3 * math.pi))) - curve.square().sum(1) / (2 * std**2)  # q
 
     def draw(rng: torch.Generator) -> Tensor:
         t = 1.5 * math.pi * (1 + 2 * torch.rand(NUM_POINTS, generator=rng, dtype=torch.float64))
         return torch.stack([t * t.cos(), t * t.sin()], 1) / scale + std * torch.randn(NUM_POINTS, 2, generator=rng, dtype=torch.float64)
 
     def log_density(x: Tensor) -> Tensor:
-        on_curve, log_w = curve.to(x.device), log_weights.to(x.device)
-        pieces = [torch.logsumexp(log_w - (part[:, None] - on_curve).square().sum(-1) / (2 * std**2), 1) for part in torch.split(x, 1024)]  # n q -> n
-        return torch.cat(pieces) - math.log(2 * math.pi * std**2)
+        at, log_w = curve.to(x.device) / std**2, log_weights.to(x.device)
+        pieces = [torch.logsumexp(part @ at.T + log_w, 1) for part in torch.split(x, 1024)]  # n q -> n; the square |x - curve|^2, multiplied out
+        return torch.cat(pieces) - x.square().sum(1) / (2 * std**2) - math.log(2 * math.pi * std**2)
 
     return Toy(draw=draw, log_density=log_density, centers=None, std=std)
 

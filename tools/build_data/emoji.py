@@ -41,7 +41,7 @@ def table(datasource: Path, emojilib: Path) -> list[dict[str, Any]]:
                 "name": name,
                 "group": emoji["category"],
                 "subgroup": emoji["subcategory"],
-                "keywords": words,
+                "keywords": list(dict.fromkeys(words)),
             }
         )
     return entries
