@@ -88,10 +88,27 @@ class AbsoluteAutoencoder(EBGANMLPDiscriminator):
         return Judgement(-(self.decoder(code) - x).abs().mean(1), code)
 
 
+class SpectralConv2d(nn.Conv2d):
+    """A convolution whose kernel, read as a matrix of output channels, is divided by its largest singular value."""
+
+    def __init__(self, plain: nn.Conv2d) -> None:
+        sizes = (plain.in_channels, plain.out_channels, plain.kernel_size, plain.stride, plain.padding)
+        super().__init__(*sizes, bias=plain.bias is not None)  # type: ignore[arg-type]
+        self.weight, self.bias = plain.weight, plain.bias
+        self.spectral = spectral.SpectralNorm(self.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """As the plain convolution's."""
+        y: Tensor = self._conv_forward(x, self.spectral(self.weight), self.bias)
+        return y
+
+
 def use_spectral_norm(network: nn.Module) -> None:
-    """Replace every plain linear layer inside by a spectrally normalised one, in place."""
+    """Replace every plain linear or convolutional layer inside by a spectrally normalised one, in place."""
     for name, child in list(network.named_children()):
         if type(child) is nn.Linear:
             setattr(network, name, spectral.Linear(child.in_features, child.out_features, bias=child.bias is not None, spectral_norm=True))
+        elif type(child) is nn.Conv2d:
+            setattr(network, name, SpectralConv2d(child))
         else:
             use_spectral_norm(child)

@@ -16,7 +16,8 @@ from saddlepoint.objectives.minimax import NonSaturating
 from saddlepoint.objectives.objective import Objective
 from saddlepoint.zoo.build import adversarial, small, toy
 from saddlepoint.zoo.catalogue import recipe
-from saddlepoint.zoo.networks import NetworksConfig, Told, build_pair
+from saddlepoint.zoo.networks import NetworksConfig, build_pair
+from saddlepoint.zoo.pairs import Told
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,8 @@ from saddlepoint.networks.mlp import MLPGenerator
 from saddlepoint.objectives.boundary import BoundaryEquilibrium
 from saddlepoint.zoo.build import small, toy, view_of
 from saddlepoint.zoo.catalogue import recipe
-from saddlepoint.zoo.networks import Pair, image_shape
+from saddlepoint.zoo.networks import image_shape
+from saddlepoint.zoo.pairs import Pair
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,8 @@ from saddlepoint.games.player import Adam
 from saddlepoint.games.terms import Term
 from saddlepoint.objectives.objective import Objective
 from saddlepoint.views.diffaugment import DiffAugment
-from saddlepoint.zoo.networks import NetworksConfig, Pair, build_pair, num_classes
+from saddlepoint.zoo.networks import NetworksConfig, build_pair, num_classes
+from saddlepoint.zoo.pairs import Pair
 
 Config = TypeVar("Config", bound=AdversarialConfig)
 

@@ -53,8 +53,8 @@ VIEWS: dict[str, Literal["always", "never", "discriminator"]] = {"full": "always
         "translation-cutout": replace(CIFAR, augment="translation,cutout"),
         "reals-only": replace(CIFAR, arm="reals-only"),
         "discriminator-only": replace(CIFAR, arm="discriminator-only"),
-        # the plain convolutional pair, half as wide, one step of D in place of four; grey images have no colour to change but brightness and contrast
-        "small": small(CIFAR, architecture="sn-cnn", d_steps=1, augment="translation,cutout"),
+        # DCGAN with a spectrally normalised D of half the width, one step of D in place of four; the colour policy is left to colour images
+        "small": small(CIFAR, critic_norm="spectral", d_steps=1, augment="translation,cutout"),
     },
 )
 def diffaugment(config: DiffAugmentConfig, data: Dataset) -> AdversarialGame:

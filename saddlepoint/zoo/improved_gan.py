@@ -18,7 +18,8 @@ from saddlepoint.networks.virtualbatchnorm import VirtualBatchDiscriminator, Vir
 from saddlepoint.objectives.minimax import NonSaturating
 from saddlepoint.zoo.build import adversarial, small, some_samples, toy
 from saddlepoint.zoo.catalogue import recipe
-from saddlepoint.zoo.networks import NetworksConfig, Pair, architecture_of, build_pair, image_shape
+from saddlepoint.zoo.networks import NetworksConfig, architecture_of, build_pair, image_shape
+from saddlepoint.zoo.pairs import Pair
 
 
 @dataclass(frozen=True, kw_only=True)

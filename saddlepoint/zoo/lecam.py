@@ -50,8 +50,8 @@ CIFAR = LeCamConfig(  # the constants of the released CIFAR-10 runs, on the resi
     url="https://arxiv.org/abs/2104.03310",
     presets={
         "paper": CIFAR,
-        # the plain convolutional pair, half as wide, one step of D in place of four
-        "small": small(CIFAR, architecture="sn-cnn", d_steps=1, lecam_start=100),
+        # DCGAN with a spectrally normalised D of half the width, one step of D in place of four
+        "small": small(CIFAR, critic_norm="spectral", d_steps=1, lecam_start=100),
         "toy": toy(CIFAR, d_steps=1, lecam_start=100),
     },
 )

@@ -63,8 +63,8 @@ FIVE = Adam(lr=1e-4, beta1=0.5, beta2=0.9)
         "paper": CIFAR,
         "five-steps": replace(CIFAR, d_steps=5, generator_optimizer=FIVE, discriminator_optimizer=FIVE),  # its "WGAN-GP set-up"
         "paired-r1-r2": replace(CIFAR, form="paired", critic_norm="none", r1_gamma=1.0, r2_gamma=1.0),
-        # the plain convolutional pair, half as wide
-        "small": small(CIFAR, architecture="sn-cnn", batch=64),
+        # DCGAN with a spectrally normalised D of half the width
+        "small": small(CIFAR, batch=64),
         "toy": toy(CIFAR, form="paired", critic_norm="none", r1_gamma=1.0, r2_gamma=1.0),
     },
 )

@@ -17,7 +17,8 @@ from saddlepoint.objectives.array import DiscriminatorArray as ArrayObjective
 from saddlepoint.views.projection import RandomProjection, RandomVectorProjection
 from saddlepoint.zoo.build import small, toy, view_of
 from saddlepoint.zoo.catalogue import recipe
-from saddlepoint.zoo.networks import Pair, image_shape
+from saddlepoint.zoo.networks import image_shape
+from saddlepoint.zoo.pairs import Pair
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -52,8 +52,8 @@ CNN = replace(CIFAR, architecture="sn-cnn", width=64, loss="log")
     presets={
         "paper": CIFAR,
         "cnn": CNN,
-        # the plain convolutional pair, half as wide, two steps of D in place of five
-        "small": small(CNN, architecture="sn-cnn", loss="hinge", d_steps=2, g_batch_factor=1, rounds=1_500, lr_decay="constant"),
+        # DCGAN with a spectrally normalised D of half the width, two steps of D in place of five
+        "small": small(CNN, loss="hinge", d_steps=2, g_batch_factor=1, rounds=1_500, lr_decay="constant"),
         "toy": toy(CIFAR, d_steps=1),
     },
 )

@@ -23,7 +23,8 @@ from saddlepoint.networks.mlp import MLPDiscriminator, MLPGenerator
 from saddlepoint.objectives.classes import SemiSupervised
 from saddlepoint.zoo.build import small, some_samples, toy, view_of
 from saddlepoint.zoo.catalogue import recipe
-from saddlepoint.zoo.networks import Pair, image_shape
+from saddlepoint.zoo.networks import image_shape
+from saddlepoint.zoo.pairs import Pair
 
 FIRST = 500  # samples that data-dependent initialisation looks at
 

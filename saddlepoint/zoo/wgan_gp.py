@@ -16,7 +16,8 @@ from saddlepoint.objectives.wasserstein import Wasserstein
 from saddlepoint.views.noise import Dequantise
 from saddlepoint.zoo.build import adversarial, small, toy
 from saddlepoint.zoo.catalogue import recipe
-from saddlepoint.zoo.networks import NetworksConfig, Told, build_pair, num_classes
+from saddlepoint.zoo.networks import NetworksConfig, build_pair, num_classes
+from saddlepoint.zoo.pairs import Told
 
 
 @dataclass(frozen=True, kw_only=True)
