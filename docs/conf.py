@@ -15,7 +15,6 @@ autodoc_preserve_defaults = True
 source_suffix = {".md": "markdown"}
 root_doc = "index"
 exclude_patterns = ["tables"]
-suppress_warnings = ["toc.empty_glob"]  # the last line of the contents: every page that is not named there
 myst_enable_extensions = ["dollarmath", "colon_fence"]
 myst_heading_anchors = 3
 
