@@ -29,7 +29,7 @@ def test_agrees_with_the_matrix_square_root(d: int) -> None:
     assert frechet_from_statistics(*statistics(real), *statistics(fake)) == pytest.approx(expected, rel=1e-9)
 
 
-@pytest.mark.parametrize(("n", "m", "d"), [(10, 12, 64), (10, 400, 64), (2, 2, 1000), (64, 65, 64)])
+@pytest.mark.parametrize(("n", "m", "d"), [(10, 12, 64), (10, 400, 64), (2, 2, 300), (64, 65, 64)])
 def test_fewer_samples_than_dimensions(n: int, m: int, d: int) -> None:
     real, fake = sets(n, m, d)
     from_rows, from_statistics = frechet_distance(real, fake), frechet_from_statistics(*statistics(real), *statistics(fake))
