@@ -1,7 +1,7 @@
 """The contract of every recipe in the catalogue; a recipe that is added later is tested without a line more here.
 
-A recipe is shrunk by rule, not by name: its "small" preset (on points its "toy" preset) with every width, batch and count that the table below knows made
-tiny. Networks at their published size are tested in tests/networks.
+A recipe is shrunk by rule, not by name: its "small" preset (on points its "toy" preset) with every width, batch and count that the table below knows
+made tiny. Networks at their published size are tested in tests/networks.
 """
 
 from __future__ import annotations
