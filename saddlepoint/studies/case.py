@@ -55,7 +55,8 @@ def open_case(
     config = dataclasses.replace(config, batch=batch or config.batch, resolution=config.resolution if resolution is None else resolution)
     if data is None:
         side = config.resolution or SIDE
-        dataset: Dataset = random_data((channels, side, side) if kind == "image" else (2,), BATCHES * config.batch)
+        records = max(BATCHES * config.batch, CLASSES * getattr(config, "labels_per_class", 1))
+        dataset: Dataset = random_data((channels, side, side) if kind == "image" else (2,), records)
     else:
         dataset = open_data(data, resolution=config.resolution)
     torch.manual_seed(derive_seed(0, "initialisation"))

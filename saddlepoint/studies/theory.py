@@ -27,7 +27,7 @@ from saddlepoint.studies.unrolled import unrolled_study
 from saddlepoint.training import machine
 from saddlepoint.training.storage import write_bytes
 
-UNROLLED_ROUNDS = 2500
+UNROLLED_ROUNDS = 1000
 Found = dict[str, Any]
 
 

@@ -15,6 +15,7 @@ from saddlepoint.studies.bench import bench, count_flop, period, time_rounds
 from saddlepoint.studies.case import open_case, random_data, start
 from saddlepoint.studies.ceiling import machine_ceiling
 from saddlepoint.studies.footprint import measure
+from saddlepoint.zoo.catalogue import list_recipes
 
 
 @pytest.fixture
@@ -116,3 +117,12 @@ def test_random_data_is_the_same_every_time():
     assert torch.equal(first["image"], second["image"])
     assert first["image"].dtype == torch.uint8
     assert first["label"].tolist() == [*range(10), *range(10)]
+
+
+@pytest.mark.parametrize("entry", list_recipes(), ids=lambda entry: entry.name)
+def test_every_recipe_can_be_timed(entry):
+    trainer = start(open_case(entry.name, batch=4, device="cpu"))
+    try:
+        assert count_flop(trainer)[0] > 0
+    finally:
+        trainer.close()
