@@ -6,6 +6,7 @@ Exit codes are those of :mod:`saddlepoint.errors`; 141 when the reader of a pipe
 from __future__ import annotations
 
 import contextlib
+import errno
 import importlib
 import os
 import signal
@@ -14,7 +15,7 @@ import traceback
 from collections.abc import Sequence
 
 from saddlepoint import __version__
-from saddlepoint.errors import SaddlepointError, StoppedError, UsageError, nearest
+from saddlepoint.errors import SaddlepointError, StoppedError, StorageError, UsageError, nearest
 
 VERBS = {
     "train": "train a recipe on data; leaves a run folder",
@@ -27,6 +28,8 @@ VERBS = {
     "demo": "train on the shipped images and show the report",
     "info": "a run, or this installation: versions and devices",
 }
+
+REFUSALS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -51,10 +54,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         _say("stopped.")
         return 128 + signal.SIGINT
+    except OSError as error:
+        if error.errno not in REFUSALS:
+            return _defect()
+        return _refuse(StorageError(f"The system refused {error.filename or 'a file'}: {error.strerror}. Choose a place that can be written."))
     except Exception:
-        traceback.print_exc()
-        _say("error: this is a defect of saddlepoint; please report it with the lines above.")
-        return 1
+        return _defect()
+
+
+def _defect() -> int:
+    """Show where an error that nobody foresaw is."""
+    traceback.print_exc()
+    _say("error: this is a defect of saddlepoint; please report it with the lines above.")
+    return 1
 
 
 def dispatch(argv: list[str]) -> int:

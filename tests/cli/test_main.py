@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import errno
 import importlib.util
 import inspect
 import re
@@ -73,6 +74,11 @@ def test_an_unknown_verb_is_refused_with_the_nearest(capsys):
         (DataError("no images\n  in here"), 3, "saddlepoint: error: no images in here\n"),
         (StoppedError("saved.", 130), 130, "saddlepoint: saved.\n"),
         (KeyboardInterrupt(), 130, "saddlepoint: stopped.\n"),
+        (
+            OSError(errno.EROFS, "Read-only file system", "x.png"),
+            5,
+            "saddlepoint: error: The system refused x.png: Read-only file system. Choose a place that can be written.\n",
+        ),
     ],
 )
 def test_an_error_is_one_line_and_its_exit_code(monkeypatch, capsys, error, code, line):
