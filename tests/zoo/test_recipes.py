@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
@@ -35,6 +35,8 @@ from saddlepoint.training.checkpoint import (
 )
 from saddlepoint.training.trainer import Trainer, TrainerConfig
 from saddlepoint.zoo.catalogue import Recipe, find_recipe, list_recipes
+from saddlepoint.zoo.networks import Architecture
+from saddlepoint.zoo.pairs import PAIRS
 
 TINY: dict[str, int] = {
     "width": 8,
@@ -275,3 +277,19 @@ def test_errors_say_what_to_do() -> None:
     ):
         with pytest.raises(UsageError, match=message):
             find_recipe("nsgan").game(dataclasses.replace(config, **changes), points())
+
+
+def test_the_page_describes_every_recipe_and_preset() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "recipes.md").read_text()
+    sections = {section.partition("\n")[0]: section for section in page.split("\n## ")[1:]}
+    for recipe in RECIPES:
+        assert recipe.name in sections, f"docs/recipes.md has no section on {recipe.name}"
+        shown = sections[recipe.name] + "`paper` `small` `toy`"
+        assert not [name for name in recipe.presets if f"`{name}`" not in shown], recipe.name
+
+
+def test_the_page_lists_every_architecture() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "recipes.md").read_text()
+    rows = {f"row{row}" for row in range(2, 7)}  # written as row1 ... row7
+    assert not {name for name in PAIRS if f"`{name}`" not in page} - rows
+    assert {*get_args(Architecture)} == {"auto", *PAIRS}
