@@ -30,7 +30,7 @@ def test_help_names_every_verb(capsys):
 def test_every_verb_has_a_file_and_a_function():
     for verb in VERBS:
         assert importlib.util.find_spec(f"saddlepoint.cli.{verb}"), verb
-    assert set(VERBS) == set(saddlepoint.__all__) - {"__version__"}
+    assert set(saddlepoint.__all__) - {"__version__"} <= set(VERBS)
 
 
 @pytest.mark.parametrize(
