@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import pytest
 import torch
 
+from saddlepoint.data.sources import open_data
 from saddlepoint.objectives import dirac
 from saddlepoint.objectives.minimax import NonSaturating
 from saddlepoint.objectives.wasserstein import Wasserstein
 from saddlepoint.studies import line
 from saddlepoint.studies.convergence import METHODS, RATES, dirac_path, dirac_theory, saddle_path
 from saddlepoint.studies.line import PAIRS, Line, MixtureGenerator, distance, gradient_study
+from saddlepoint.studies.toyruns import Protocol, train_arm
 from saddlepoint.studies.unrolled import jobs, name_of, unrolled_run
+from saddlepoint.training.trainer import Trainer, TrainerConfig
+from saddlepoint.zoo.catalogue import find_recipe
 
 
 @pytest.mark.parametrize("name", [name for name, method in METHODS.items() if method.field is not None])
@@ -112,3 +117,28 @@ def test_unrolling_has_every_arm_and_runs():
     found = unrolled_run({"unroll_steps": 2, "d_steps": 1, "seed": 0, "rounds": 2, "settings": tiny})
     assert [look["round"] for look in found["looks"]] == [0, 1, 2]
     assert found["stopped"] is None
+
+
+def test_unrolling_is_not_the_same_as_more_steps_of_d():
+    data, config = open_data("ring8-unrolled"), dataclasses.replace(find_recipe("unrolled").preset("paper"), width=16, batch=64, latent_dim=8)
+    gradients = {}
+    for name, steps in (("as it is", 0), ("unrolled", 5), ("more steps", 0)):
+        torch.manual_seed(0)
+        game = find_recipe("unrolled").game(dataclasses.replace(config, unroll_steps=steps), data).double()
+        trainer = Trainer(game, data, TrainerConfig(batch=64))
+        for _ in range(5 if name == "more steps" else 0):
+            trainer.take(game.discriminator_turn, 0, trainer.feed.next())
+        found = trainer.gradient_of(game.generator_turn, index=9)
+        gradients[name] = torch.cat([gradient.reshape(-1) for gradient in found.values()])
+        trainer.close()
+    plain, unrolled, more = gradients["as it is"], gradients["unrolled"], gradients["more steps"]
+    assert 0.001 < (unrolled - plain).norm() / plain.norm() < 1
+    assert 0.001 < (unrolled - more).norm() / plain.norm() < 1
+
+
+def test_least_squares_finds_modes_of_the_ring():
+    job = {"recipe": "lsgan", "settings": {}, "data": "ring8", "seed": 0, "protocol": dataclasses.asdict(Protocol(updates=400))}
+    looks = train_arm(job)["looks"]
+    best = min(looks, key=lambda look: look["sliced_w1"])
+    assert 5 <= best["modes"] <= 8
+    assert 0.02 < best["sliced_w1"] < looks[0]["sliced_w1"]
