@@ -438,7 +438,7 @@ def test_rpgan_discriminators_see_fixed_projections_and_are_logged_one_by_one() 
     ("method", "labelling", "told"), [("am-gan", "dynamic", None), ("am-gan", "static", 4), ("label-gan", "dynamic", None), ("ac-gan", "dynamic", 4)]
 )
 def test_am_gan_methods(method: str, labelling: str, told: int | None) -> None:
-    game, config, data = make("am-gan", "small", images(1, 16), width=4, batch=4, method=method, labelling=labelling)
+    game, config, data = make("am-gan", "paper", images(1, 16), width=4, batch=4, method=method, labelling=labelling)
     assert game.num_classes == told
     judgement: Judgement = game.judge(torch.zeros(2, 1, 16, 16))
     assert judgement.logits.shape == ((2,) if method == "ac-gan" else (2, 5))
