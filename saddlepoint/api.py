@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -23,9 +22,11 @@ from saddlepoint.games.adversarial import AdversarialConfig
 from saddlepoint.games.game import Game, Samples
 from saddlepoint.training import machine
 from saddlepoint.training.checkpoint import restore_game
-from saddlepoint.training.memory import check_memory
+from saddlepoint.training.memory import check_memory, overflows
+from saddlepoint.training.plan import Plan
 from saddlepoint.training.run import Run
-from saddlepoint.training.session import Plan, Session
+from saddlepoint.training.session import Session
+from saddlepoint.training.together import Group, together
 from saddlepoint.training.trainer import Trainer, TrainerConfig
 from saddlepoint.training.watchers import make_watchers
 from saddlepoint.zoo.catalogue import Recipe, find_recipe, list_recipes
@@ -43,8 +44,9 @@ def holds_points(data: str) -> bool:
     """Whether a name or path is of points rather than images, as far as can be told without opening it."""
     cards = {card.name: card.kind for card in list_data()}
     name = data.rpartition(":")[0] if data.endswith((":train", ":test")) else data
-    if name not in cards and Path(name).suffix == ".npy" and Path(name).is_file():
-        return bool(np.load(name, mmap_mode="r").ndim == 2)
+    if name not in cards and Path(name).suffix in (".npy", ".npz") and Path(name).is_file():
+        with contextlib.suppress(DataError, UsageError):  # what is wrong with it is said where it is opened for use
+            return open_data(name).spec.kind == "points"
     return cards.get(name) == "points"
 
 
@@ -113,8 +115,9 @@ def train(
         SaddlepointError: one of saddlepoint.errors, for everything that a user can mend.
     """
     entry = find_recipe(recipe)
-    if sum(limit is not None for limit in (steps, minutes, kimg)) > 1:
-        raise UsageError("Give one of steps, minutes and kimg, not several.")
+    _check_length(steps, minutes, kimg)
+    if micro_batches < 1 or keep_every < 0:
+        raise UsageError(f"micro_batches must be at least 1 and keep_every at least 0; they are {micro_batches} and {keep_every}.")
     preset = preset or default_preset(entry, data)
     if config is None:
         config = configure(entry, preset, settings)
@@ -153,14 +156,24 @@ def train(
         "hardware": machine.hardware(),
     }
     fabric = machine.start_fabric(device, precision)
-    torch.manual_seed(derive_seed(seed, "initialisation"))
-    data_for_game = entry.prepare(config, dataset) if entry.prepare else dataset
-    game = entry.game(config, data_for_game)
-    check_memory(game, data_for_game, batch=config.batch, pieces=micro_batches * fabric.world_size, device=fabric.device)
-    run = Run.create(Path(out), about) if fabric.is_global_zero else None
-    fabric.barrier()
-    run = run or Run.open(Path(out))
-    return _train(run, game, data_for_game, fabric, plan, None, show)
+    with together(fabric) as group:
+        torch.manual_seed(derive_seed(seed, "initialisation"))
+        data_for_game = entry.prepare(config, dataset) if entry.prepare else dataset
+        game = entry.game(config, data_for_game)
+        check_memory(game, data_for_game, batch=config.batch, pieces=micro_batches * fabric.world_size, device=fabric.device)
+        run = Run(Path(out), about)
+        group.lead(run.create)
+        return _train(run, game, data_for_game, group, plan, None, show)
+
+
+def _check_length(steps: int | None, minutes: float | None, kimg: float | None) -> None:
+    """At most one limit, and more than nothing."""
+    limits = {name: value for name, value in (("steps", steps), ("minutes", minutes), ("kimg", kimg)) if value is not None}
+    if len(limits) > 1:
+        raise UsageError("Give one of steps, minutes and kimg, not several.")
+    for name, value in limits.items():
+        if not value > 0:
+            raise UsageError(f"{name} must be more than 0; it is {value}.")
 
 
 def make_plan(steps: int | None, minutes: float | None, kimg: float | None, horizon: int) -> Plan:
@@ -194,13 +207,18 @@ def resume(
         device: "auto", "cpu", "cuda" or "mps".
         show: called with each log record, score and health finding.
     """
+    _check_length(steps, minutes, kimg)
     opened = Run.open(Path(run))
     plan = from_json(Plan, opened.about["plan"])
     if any(limit is not None for limit in (steps, minutes, kimg)):
         plan = dataclasses.replace(plan, steps=steps, minutes=minutes, kimg=kimg)
     fabric = machine.start_fabric(device, opened.about["precision"])
-    game, data = load_game(opened)
-    return _train(opened, game, data, fabric, plan, checkpoint if opened.checkpoints() else None, show)
+    with together(fabric) as group:
+        game, data = load_game(opened)
+        begun = group.lead(lambda: bool(opened.checkpoints()))
+        if not begun and checkpoint != "last":
+            opened.find_checkpoint(checkpoint)  # says that there is none
+        return _train(opened, game, data, group, plan, checkpoint if begun else None, show)
 
 
 def load_game(run: Run) -> tuple[Game, Dataset]:
@@ -222,23 +240,24 @@ def load_game(run: Run) -> tuple[Game, Dataset]:
     return entry.game(config, prepared), prepared
 
 
-def _train(run: Run, game: Game, data: Dataset, fabric: Any, plan: Plan, checkpoint: str | None, show: Show | None) -> Run:
-    about = run.about
-    if fabric.is_global_zero:
-        run.lock()
+def _train(run: Run, game: Game, data: Dataset, group: Group, plan: Plan, checkpoint: str | None, show: Show | None) -> Run:
+    """One sitting: from a checkpoint, or from the beginning where there is none."""
+    budget = {"steps": plan.steps, "minutes": plan.minutes, "kimg": plan.kimg}
+    about = run.about | {"plan": to_json(plan), "budget": budget}  # a later resume keeps the new end
+    group.lead(lambda: run.begin_sitting(about))
     if about["precision"] == "64-true":
         game.double()
     config = TrainerConfig(seed=about["seed"], batch=about["batch"], micro_batches=about["micro_batches"], horizon=about["horizon"])
-    trainer = Trainer(game, data, config, fabric)
     try:
+        trainer = Trainer(game, data, config, group.fabric)
         session = Session(trainer, run, plan, make_watchers(run, game, data, show))
-        if checkpoint is not None:
-            session.resume(checkpoint)
-        elif fabric.is_global_zero:
-            run.rewind(-1)
-        session.train()
+        with contextlib.closing(trainer), overflows(config.batch, config.micro_batches):
+            if checkpoint is not None:
+                session.resume(checkpoint)
+            else:
+                group.lead(lambda: run.rewind(-1))
+            session.train()
     finally:
-        trainer.close()
         run.unlock()
     return run
 
