@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import math
 import re
 import zipfile
@@ -15,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from saddlepoint.errors import CheckpointError, UsageError
 from saddlepoint.evaluation.health import BETTER_LOW
-from saddlepoint.training.run import Run
 from saddlepoint.training.storage import read_lines
 
 Record = dict[str, Any]
@@ -67,12 +68,26 @@ def read_run(folder: Path) -> RunRecord:
         UsageError: if there is no run.json.
         CheckpointError: if run.json is damaged.
     """
-    about = Run.open(folder).about
+    about = _read_about(folder)
     logs = {name: [line for line in read_lines(folder / f"{name}.jsonl") if isinstance(line, dict)] for name in ("log", "scores", "timing", "health")}
     found = [
         (int(match[1]), path) for path in (folder / "samples").glob("round-*") if (match := re.fullmatch(r"round-(\d+)\.(?:png|npz)", path.name))
     ]
     return RunRecord(folder=folder, about=about, frames=sorted(found), **logs)
+
+
+def _read_about(folder: Path) -> Record:
+    """run.json as it is: a report needs none of its fields."""
+    file = folder / "run.json"
+    if not file.is_file():
+        raise UsageError(f"A report needs a run folder; {folder} has no run.json. `saddlepoint train RECIPE --out {folder}` makes one.")
+    try:
+        about = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError:
+        about = None
+    if not isinstance(about, dict):
+        raise CheckpointError(f"A report needs a run.json that is a JSON object; {file} is damaged. Restore it from a copy of the run.")
+    return about
 
 
 def is_number(value: object) -> bool:

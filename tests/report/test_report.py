@@ -177,9 +177,10 @@ def test_damaged_files_are_left_out(tmp_path: Path) -> None:
 def test_no_run_and_a_damaged_run_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"no run\.json"):
         write_report(tmp_path)
-    (tmp_path / "run.json").write_text('{"recipe": ')
-    with pytest.raises(CheckpointError, match="damaged"):
-        write_report(tmp_path)
+    for content in (b'{"recipe": ', b"[1, 2]", b"\xff\xfe\x00"):
+        (tmp_path / "run.json").write_bytes(content)
+        with pytest.raises(CheckpointError, match="damaged"):
+            write_report(tmp_path)
 
 
 @pytest.mark.parametrize("d", [1, 2, 3])
