@@ -128,6 +128,11 @@ class AdversarialGame(Game):
     def _schedule(self, lr: float) -> Schedule | None:
         return linear_decay(lr) if self.config.lr_decay == "linear" else None
 
+    @property
+    def saturates(self) -> bool:
+        """As the objective says."""
+        return self.objective.saturates
+
     def play(self) -> Iterator[Turn]:
         """Algorithm 1: k discriminator turns, then the generator's."""
         for _ in range(self.d_steps(self.clock)):

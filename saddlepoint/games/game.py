@@ -148,6 +148,11 @@ class Game(nn.Module):
         self.add_module(f"{source}_ema", average)
         self.averages.append(Average(player, source, f"{source}_ema", decay))
 
+    @property
+    def saturates(self) -> bool:
+        """Whether a discriminator that tells real from fake perfectly leaves the generator nothing to learn from."""
+        return False
+
     def play(self) -> Iterator[Turn]:
         """Yield the turns of one round, in the paper's order."""
         raise NotImplementedError(f"{type(self).__name__} must say in play() who moves in which order.")

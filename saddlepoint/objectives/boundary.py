@@ -70,6 +70,7 @@ class BoundaryEquilibrium(nn.Module, Objective):
 
     k: Tensor
     real_error: Tensor
+    saturates = False
     __eq__ = object.__eq__
     __hash__ = object.__hash__
 

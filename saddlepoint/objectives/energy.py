@@ -70,6 +70,8 @@ class EnergyMargin(Objective):
         margin: m, in the unit of the energy.
     """
 
+    saturates = False
+
     margin: float
 
     def __post_init__(self) -> None:

@@ -30,10 +30,13 @@ class Objective(ABC):
     Attributes:
         needs_real_in_generator: whether ``generator`` compares with real logits, so that the generator's turn needs real samples too.
         needs_labels: whether ``discriminator`` needs the classes of the real samples.
+        saturates: whether a discriminator that separates real from fake perfectly leaves the generator without a slope; a critic of a distance, or an
+            energy, does not.
     """
 
     needs_real_in_generator: ClassVar[bool] = False
     needs_labels: ClassVar[bool] = False
+    saturates: ClassVar[bool] = True
 
     @abstractmethod
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor, labels: Tensor | None = None) -> Tensor:

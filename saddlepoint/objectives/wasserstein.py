@@ -32,6 +32,8 @@ def drift(real_logits: Tensor) -> Tensor:
 class Wasserstein(Objective):
     """min_G max_{|C|_L <= 1} E C(x) - E C(G(z)), Arjovsky et al. 2017; the game holds C Lipschitz by clipping or a penalty."""
 
+    saturates = False
+
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor, labels: Tensor | None = None) -> Tensor:
         """C(G(z)) - C(x)."""
         return discriminator(real_logits, fake_logits)
