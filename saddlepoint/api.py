@@ -8,7 +8,7 @@ import shlex
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor
@@ -30,6 +30,9 @@ from saddlepoint.training.together import Group, together
 from saddlepoint.training.trainer import Trainer, TrainerConfig
 from saddlepoint.training.watchers import make_watchers
 from saddlepoint.zoo.catalogue import Recipe, find_recipe, list_recipes
+
+if TYPE_CHECKING:
+    from saddlepoint.human.study import Study
 
 Show = Callable[[dict[str, Any]], None]
 NEIGHBOURS_SHOWN = 24  # samples in a report beside their nearest real images
@@ -397,6 +400,55 @@ def evaluate(
         samples = records["image"] if "image" in records else records["point"]
         about = {"samples": str(target)}
     return about | scorer.score(samples)
+
+
+def study(
+    folder: str | Path,
+    *,
+    kind: Literal["real-or-fake", "ranking"] | None = None,
+    layout: Literal["one", "pair", "best", "order"] | None = None,
+    real: str | None = None,
+    arms: Sequence[str] = (),
+    num: int = 500,
+    resolution: int | None = None,
+    seed: int = 0,
+    data_root: str | Path | None = None,
+    **settings: Any,
+) -> Study:
+    """Open a study with people; or make one, where a kind is given.
+
+    Args:
+        folder: of the study; a new one must not hold anything.
+        kind: of a new study.
+        layout: how pictures are shown; None: "one" of real-or-fake, "pair" of ranking.
+        real: of real-or-fake: real pictures by name or path.
+        arms: generated pictures, or all arms of a ranking: run folders, folders, arrays or names; "NAME=SOURCE" names one.
+        num: pictures an arm at most.
+        resolution: side of all pictures; None means that of the last arm.
+        seed: of samples, choices and orders.
+        data_root: where downloaded data sets are.
+        **settings: fields of saddlepoint.human.study.Settings: trials, practice, display_ms, staircase, ...
+    Returns:
+        The study: ``serve()`` shows its page, ``report()`` writes and returns what the answers say.
+    """
+    from saddlepoint.human.arms import gather_arms
+    from saddlepoint.human.study import Settings, create_study, open_study
+
+    if kind is None:
+        return open_study(Path(folder))
+    if (kind == "real-or-fake") == (real is None):
+        raise UsageError(f"Real pictures are what a real-or-fake study needs and a ranking has no place for; kind {kind}, real {real} came.")
+    chosen = Settings(kind=kind, layout=layout or ("one" if real else "pair"), seed=seed, **settings)
+    pictures = gather_arms(
+        [*([real] if real else []), *arms],
+        num=num,
+        sample=lambda run, count, start: sample(run, num=count, seed=start),
+        resolution=resolution,
+        ordered=chosen.matched,
+        seed=seed,
+        root=None if data_root is None else Path(data_root),
+    )
+    return create_study(Path(folder), chosen, pictures)
 
 
 def bench(recipe: str, **settings: Any) -> dict[str, Any]:

@@ -24,6 +24,7 @@ VERBS = {
     "list": "the recipes, their papers and presets; the data that is at hand",
     "evaluate": "measure a run, with its protocol",
     "report": "make one page for a browser from a run",
+    "study": "ask people: real or fake, or which is better",
     "bench": "time whole rounds of a recipe",
     "demo": "train on the shipped images and show the report",
     "info": "a run, or this installation: versions and devices",

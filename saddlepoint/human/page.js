@@ -50,14 +50,10 @@ function stored() {
 // Asks until there is an answer: a server that is down loses nothing, the same answer is sent again when it is back.
 async function ask(name, data) {
   for (;;) {
-    try {
-      const reply = await server[name](data);
-      root.classList.remove("offline");
-      return reply;
-    } catch {
-      root.classList.add("offline");
-      await wait(PATIENCE_MS);
-    }
+    const reply = await server[name](data).catch(() => null); // Gradio's own client gives nothing where the server is down
+    root.classList.toggle("offline", !reply);
+    if (reply) return reply;
+    await wait(PATIENCE_MS);
   }
 }
 

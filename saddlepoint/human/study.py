@@ -147,6 +147,18 @@ class Study:
         """The arms that the report is about: the generated ones of real-or-fake, all of ranking."""
         return self.arms[1:] if self.settings.kind == "real-or-fake" else self.arms
 
+    def serve(self, **where: Any) -> None:
+        """Serve its page until SIGINT or SIGTERM; see :func:`saddlepoint.human.page.serve`."""
+        from saddlepoint.human.page import serve
+
+        serve(self.folder, **where)
+
+    def report(self) -> dict[str, Any]:
+        """Write its report; see :func:`saddlepoint.human.report.write_study_report`."""
+        from saddlepoint.human.report import write_study_report
+
+        return write_study_report(self.folder)
+
 
 def create_study(folder: Path, settings: Settings, arms: Sequence[tuple[str, Tensor, dict[str, Any]]]) -> Study:
     """Write a study folder, whole or not at all.
