@@ -15,7 +15,7 @@ import numpy as np
 from saddlepoint import __version__
 from saddlepoint.errors import UsageError
 from saddlepoint.human.answers import Answer
-from saddlepoint.human.ranking import average_rank, bradley_terry, first_places, pairs_of_orders, win_matrix
+from saddlepoint.human.ranking import Float64, average_rank, bradley_terry, first_places, pairs_of_orders, win_matrix
 from saddlepoint.human.staircase import threshold
 from saddlepoint.human.statistics import (
     CONFIDENCE,
@@ -29,6 +29,8 @@ from saddlepoint.human.statistics import (
 )
 from saddlepoint.human.study import Study
 from saddlepoint.human.trials import BLOCK, GENERATED, REAL, make_trials
+
+ENOUGH_RATERS = 10  # for an interval of strengths over raters; with fewer, over answers
 
 
 def analyse(study: Study, answers: Sequence[Answer], *, confidence: float = CONFIDENCE) -> dict[str, Any]:
@@ -94,7 +96,7 @@ def protocol(study: Study, confidence: float) -> dict[str, Any]:
         "settings": settings | {"num_prompts": len(prompts)},
         "arms": [{"name": arm.name, "generated": arm.generated, "num": len(arm.images), "source": arm.source} for arm in study.arms],
         "confidence": confidence,
-        "intervals": "Wilson for shares; percentile bootstrap over raters for means over raters; Fisher information for Bradley-Terry",
+        "intervals": "Wilson for shares; percentile bootstrap over raters for means over raters; sandwich over raters or answers for Bradley-Terry",
         "made_with": study.version,
         "version": __version__,
     }
@@ -194,7 +196,8 @@ def _pairs(study: Study, main: Sequence[Answer], confidence: float) -> dict[str,
         if shown[index]:
             arms[arm.name] = {"shown": int(shown[index]), "preferred": float(wins[index].sum() / shown[index])}
     found = {"arms": arms, "wins": wins.tolist(), "ties": sum(row.choice == "tie" for row in main), "left_chosen": _left(main, confidence)}
-    return found | _strengths(study, wins.tolist(), arms, confidence)
+    groups = _groups(study, main, [win_matrix([pair], len(study.arms)) for pair in pairs])
+    return found | _strengths(study, wins, groups, arms, confidence)
 
 
 def _best(study: Study, main: Sequence[Answer], confidence: float) -> dict[str, Any]:
@@ -225,14 +228,23 @@ def _orders(study: Study, main: Sequence[Answer], confidence: float) -> dict[str
         arm.name: {"shown": len(main), "average_rank": float(ranks.mean[index]), "standard_error": _finite(ranks.standard_error[index])}
         for index, arm in enumerate(study.arms)
     }
-    wins = win_matrix(pairs_of_orders(orders), len(study.arms)).tolist()
-    return {"arms": arms, "wins": wins, "comparisons_implied": True} | _strengths(study, wins, arms, confidence)
+    tables = [win_matrix(pairs_of_orders([order]), len(study.arms)) for order in orders]
+    wins = np.sum(tables, axis=0)
+    return {"arms": arms, "wins": wins.tolist()} | _strengths(study, wins, _groups(study, main, tables), arms, confidence)
 
 
-def _strengths(study: Study, wins: list[list[float]], arms: dict[str, Any], confidence: float) -> dict[str, Any]:
+def _groups(study: Study, main: Sequence[Answer], tables: list[Float64]) -> tuple[str, list[Float64]]:
+    """What is independent: raters, where there are enough for an interval over them; otherwise answers. Each one's table of wins."""
+    raters = sorted({row.rater for row in main})
+    if len(raters) < ENOUGH_RATERS:
+        return "answers", tables
+    return "raters", [np.sum([table for row, table in zip(main, tables, strict=True) if row.rater == rater], axis=0) for rater in raters]
+
+
+def _strengths(study: Study, wins: Float64, groups: tuple[str, list[Float64]], arms: dict[str, Any], confidence: float) -> dict[str, Any]:
     """Bradley-Terry strengths into the arms, and the chance of each arm against each; or why there are none."""
     try:
-        found = bradley_terry(wins, confidence)
+        found = bradley_terry(wins, confidence, groups=np.stack(groups[1]))
     except UsageError as refusal:
         named = ", ".join(arm.name for arm in study.arms)
         return {"bradley_terry": None, "why_not": f"{refusal} Arms in order from 0: {named}."}
@@ -240,7 +252,7 @@ def _strengths(study: Study, wins: list[list[float]], arms: dict[str, Any], conf
         strength = Interval(float(found.theta[index]), float(found.low[index]), float(found.high[index]))
         arms[arm.name]["strength"] = _interval(strength)
     size = range(len(study.arms))
-    return {"bradley_terry": {"win_probability": [[found.win_probability(i, j) for j in size] for i in size]}}
+    return {"bradley_terry": {"independent": groups[0], "win_probability": [[found.win_probability(i, j) for j in size] for i in size]}}
 
 
 # -- small things --------------------------------------------------------------------------------------------------------------------------

@@ -56,17 +56,19 @@ def win_matrix(pairs: ArrayLike, num_arms: int) -> Float64:
     return wins
 
 
-def bradley_terry(wins: ArrayLike, confidence: float = CONFIDENCE, *, tolerance: float = 1e-10) -> Strengths:
+def bradley_terry(wins: ArrayLike, confidence: float = CONFIDENCE, *, groups: ArrayLike | None = None, tolerance: float = 1e-10) -> Strengths:
     """Maximum-likelihood strengths of arms from who was preferred to whom, by Hunter's MM.
 
     Model: P(i over j) = p_i / (p_i + p_j). Sweep (Hunter 2004, Eq. 3): p_i = w_i / sum_j n_ij / (p_i + p_j), until no log-strength moves by more than
-    ``tolerance``. Intervals: theta = log p, centred, with the inverse of the Fisher information sum_j n_ij p_i p_j / (p_i + p_j)^2 on the
-    subspace of mean zero; it takes answers as independent, which answers of one rater are only about. A tie counts half a win for both; the
-    interval then errs on the wide side.
+    ``tolerance``. A tie counts half a win for both. Intervals are of theta = log p, centred, normal, with the covariance F+ where
+    F_ij = -n_ij p_i p_j / (p_i + p_j)^2 off the diagonal is the Fisher information and + its inverse on the subspace of mean zero: right where all
+    comparisons are independent. With ``groups`` it is the sandwich F+ (sum_g u_g u_g') F+ g/(g - 1), u_g = sum_j (w_ij - n_ij p_i / (p_i + p_j))
+    being the score of a group: right where only the groups are independent (raters; or orders, each of which implies several comparisons; or ties).
 
     Args:
         wins: [k, k], how often i was preferred to j; fractions allowed.
         confidence: of the intervals.
+        groups: [g, k, k], the wins of each of g >= 2 independent groups, which sum to ``wins``; None: every comparison is one.
         tolerance: of the log-strengths.
     Raises:
         UsageError: if an arm, or a group of them, never lost or never won against the rest: no finite strength fits.
@@ -86,6 +88,13 @@ def bradley_terry(wins: ArrayLike, confidence: float = CONFIDENCE, *, tolerance:
     weights = games * np.outer(strength, strength) / (strength[:, None] + strength[None, :]) ** 2
     information = np.diag(weights.sum(1)) - weights
     covariance: Float64 = np.linalg.pinv(information, hermitian=True).astype(np.float64)
+    if groups is not None:
+        parts = np.asarray(groups, dtype=np.float64).reshape(-1, *table.shape)
+        if len(parts) < 2 or not np.allclose(parts.sum(0) * (1 - np.eye(len(table))), table):
+            raise UsageError(f"Groups of comparisons must be at least two and sum to the table of wins; {len(parts)} came. Leave them out.")
+        expected = strength[:, None] / (strength[:, None] + strength[None, :])
+        scores = (parts - (parts + parts.transpose(0, 2, 1)) * expected).sum(2)  # g k
+        covariance = covariance @ (scores.T @ scores) @ covariance * len(parts) / (len(parts) - 1)
     width = NormalDist().inv_cdf((1 + confidence) / 2) * np.sqrt(np.diag(covariance))
     theta = np.log(strength)
     return Strengths(theta, theta - width, theta + width, covariance)

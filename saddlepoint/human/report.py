@@ -198,13 +198,8 @@ def _against(found: dict[str, Any]) -> str:
             cells += "<td>–</td>" if i == j else f"<td>{results['wins'][i][j]:g} of {results['wins'][i][j] + results['wins'][j][i]:g}{expected}</td>"
         rows += f"<tr><td>{escape(name)}</td>{cells}</tr>"
     head = "<th>preferred to</th>" + "".join(f"<th>{escape(name)}</th>" for name in names)
-    notes = ["In brackets: what the strengths expect."] if fitted else []
+    notes = [f"In brackets: what the strengths expect; their intervals take {fitted['independent']} as independent."] if fitted else []
     notes += ["A tie counts half for both."] if results.get("ties") else []
-    notes += (
-        ["Comparisons are implied by orders and not independent: the intervals of the strengths are too narrow."]
-        if results.get("comparisons_implied")
-        else []
-    )
     return f'<div class="wide"><table class="numbers"><tr>{head}</tr>{rows}</table></div><p class="note">{" ".join(notes)}</p>'
 
 

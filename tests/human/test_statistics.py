@@ -130,6 +130,26 @@ def test_bradley_terry_covers_the_truth():
     assert 0.93 <= np.mean(held) <= 0.97
 
 
+def test_bradley_terry_of_orders_covers_the_truth_where_fisher_does_not():
+    rng, truth, held = np.random.default_rng(0), np.array([0.8, 0.2, -0.2, -0.8]), {"groups": [], "fisher": []}
+    for _ in range(300):
+        orders = np.argsort(-(truth + rng.gumbel(size=(60, 4))), 1)
+        tables = [win_matrix(pairs_of_orders([order]), 4) for order in orders]
+        for name, groups in (("groups", tables), ("fisher", None)):
+            found = bradley_terry(np.sum(tables, 0), groups=groups, tolerance=1e-6)
+            held[name].append((found.low <= truth) & (truth <= found.high))
+    assert 0.92 <= np.mean(held["groups"]) <= 0.97
+    assert np.mean(held["fisher"]) < np.mean(held["groups"]) - 0.01
+
+
+def test_groups_of_single_comparisons_agree_with_fisher():
+    wins = simulate_wins(np.array([0.5, 0.0, -0.5]), 400, seed=1)
+    single = [np.eye(3)[i][:, None] * np.eye(3)[j] for i in range(3) for j in range(3) for _ in range(int(wins[i, j]))]
+    assert bradley_terry(wins, groups=single).low == pytest.approx(bradley_terry(wins).low, abs=0.01)
+    with pytest.raises(UsageError, match="sum to the table of wins; 2 came"):
+        bradley_terry(wins, groups=single[:2])
+
+
 def test_a_tie_is_half_a_win_for_both():
     tied = bradley_terry(win_matrix([(0, 1, 1.0)] * 6 + [(0, 1, 0.0)] * 2 + [(0, 1, 0.5)] * 4, 2))
     assert tied.win_probability(0, 1) == pytest.approx(8 / 12)
