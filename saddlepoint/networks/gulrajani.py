@@ -77,9 +77,7 @@ def _activate(x: Tensor, kind: Activation, slope: float = 0.0) -> Tensor:
     """ReLU (leaky with ``slope``), tanh, or sigmoid(a) tanh(b) of alternate channels, which halves them."""
     if kind == "gated":
         return torch.sigmoid(x[:, ::2]) * torch.tanh(x[:, 1::2])
-    if kind == "tanh":
-        return torch.tanh(x)
-    return F.leaky_relu(x, slope) if slope else F.relu(x)
+    return torch.tanh(x) if kind == "tanh" else F.leaky_relu(x, slope)
 
 
 def levels_of(image_shape: tuple[int, int, int]) -> int:
@@ -104,10 +102,10 @@ class PlainGenerator(Generator):
     Args:
         image_shape: (c, h, w).
         latent_dim: d of z.
-        channels: of the maps from 4x4 up, before the image; ``levels_of(image_shape)`` of them.
+        channels: of the maps from 4x4 up, before the image.
         norm: "batch" or "none", before each activation but the last.
         activation: of all layers but the last.
-        std: deviation of the initial weights; None: Glorot-uniform, gain sqrt(2) for convolutions and 1 for the linear layer.
+        std: of the initial weights; None: Glorot-uniform, gain sqrt(2) for convolutions and 1 for the linear layer.
     """
 
     def __init__(
@@ -166,8 +164,8 @@ class DenseGenerator(Generator):
     def __init__(self, image_shape: tuple[int, int, int], latent_dim: int, width: int = 512) -> None:
         super().__init__()
         self.latent_dim, self.image_shape = latent_dim, image_shape
-        he = [math.sqrt(2 / inputs) for inputs in (latent_dim, width, width, width)]
-        self.hidden = nn.ModuleList(_dense(latent_dim if i == 0 else width, width, std=std) for i, std in enumerate(he))
+        sizes = (latent_dim, width, width, width)
+        self.hidden = nn.ModuleList(_dense(size, width, std=math.sqrt(2 / size)) for size in sizes)
         self.to_image = _dense(width, math.prod(image_shape))
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
@@ -180,7 +178,7 @@ class DenseGenerator(Generator):
 class Bottleneck(nn.Module):
     """Row 7: x + .3 norm(1x1(ReLU(3x3(ReLU(1x1(ReLU(x))))))), with half the channels inside; [n, c, h, w] -> [n, o, h', w'].
 
-    The shortcut is the identity, a strided 1x1 convolution where the block halves, or a 1x1 convolution to 2x2 pixels where it doubles.
+    The shortcut is the identity, or a 1x1 convolution: of stride 2 where the block halves, to 2x2 pixels where it doubles.
     """
 
     def __init__(self, c: int, o: int, scale: float, norm: Norm) -> None:
@@ -267,11 +265,10 @@ def architecture(
     Args:
         row: 1 to 7.
         image_shape: (c, h, w), square, 64 as published.
-        width: channels of the map below full size, 64 as published; row 7 has half of it at full size. It does not change the 512 units of row 3.
-        critic_norm: of D: "layer" with the gradient penalty, "batch" with the other objectives as published; row 4 has none whatever is said.
+        width: channels at half size, 64 as published; row 7 has half of it at full size. It does not change the 512 units of row 3.
+        critic_norm: of D: "layer" with the gradient penalty and "batch" otherwise as published; row 4 has none whatever is said.
         latent_dim: d of z.
         blocks: row 7: blocks of each level from 4x4 up, or one number for all; None: 6 a level and 5 at full size.
-
     Raises:
         UsageError: for a row, size or number of blocks that does not exist.
     """
@@ -296,9 +293,8 @@ def architecture(
 
 def _blocks(blocks: int | Sequence[int] | None, levels: int) -> list[int]:
     """Number of blocks of each of the levels + 1 map sizes, from 4x4 up."""
-    counts = [6] * levels + [5]
-    if blocks is not None:
-        counts = [blocks] * (levels + 1) if isinstance(blocks, int) else list(blocks)
+    given = [blocks] * (levels + 1) if isinstance(blocks, int) else blocks
+    counts = [6] * levels + [5] if given is None else list(given)
     if len(counts) != levels + 1 or min(counts) < 0:
         raise UsageError(f"blocks needs {levels + 1} numbers of 0 or more, one for each map size from 4x4 up; got {counts}.")
     return counts

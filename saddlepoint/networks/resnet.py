@@ -6,8 +6,8 @@
     sngan-64, sngan-128, sngan-256   Miyato & Koyama 2018 (arXiv:1802.05637)
 
 G's block: norm, ReLU, doubling, conv3, norm, ReLU, conv3; its hidden channels are those that leave. D's block: norm, ReLU, conv3, norm, ReLU, conv3,
-mean of 2x2; its hidden channels are those that enter. The shortcut is a 1x1 convolution where size or channels change. D's first block acts on pixels:
-it has no norm and no ReLU before its first convolution. Residual kernels are Glorot-uniform with gain sqrt(2), all others with gain 1, biases 0.
+mean of 2x2; its hidden channels are those that enter. The shortcut is a 1x1 convolution where size or channels change. D's first block acts on
+pixels: it has no norm and no ReLU before its first convolution. Residual kernels are Glorot-uniform with gain sqrt(2), others with gain 1, biases 0.
 The linear layer of G writes in (h w c) order, which is a channels_last image without a copy.
 
 Axes: n batch, c channels, h w image, d latent or feature, k classes.
