@@ -5,46 +5,50 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import shutil
-import sys
 from typing import Any, Self
+
+import rich.console
+import rich.progress
 
 
 class Progress:
-    """Shows the records of a run: on a terminal the losses rewrite their line, elsewhere each is a line of its own.
+    """Shows the records of a run: on a terminal as a bar under the scores, elsewhere each as a line of its own.
 
     Of several processes the first speaks.
     """
 
     def __init__(self) -> None:
         self.speaks = os.environ.get("RANK", "0") == "0"
-        self.terminal = sys.stderr.isatty()
-        self.open_line = False
+        self.bar = rich.progress.Progress(
+            rich.progress.BarColumn(20),
+            rich.progress.TaskProgressColumn(),
+            rich.progress.TextColumn("{task.description}"),
+            console=rich.console.Console(stderr=True, highlight=False),
+        )
+        self.terminal = self.bar.console.is_terminal
+        self.task: rich.progress.TaskID | None = None
 
     def __enter__(self) -> Self:
         logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # its banners are not about the run
         return self
 
     def __exit__(self, *error: object) -> None:
-        if self.open_line:
-            self._write("\n")
+        if self.task is not None:
+            self.bar.stop()
 
     def show(self, record: dict[str, Any]) -> None:
         """Show a log record, a score or a finding of the health monitor."""
         if not self.speaks:
             return
-        lasting = "metric" in record or "message" in record
-        if self.terminal:
-            shown = line(record) if lasting else line(record)[: shutil.get_terminal_size().columns - 1]
-            self._write("\r\x1b[2K" + shown + ("\n" if lasting else ""))
-            self.open_line = not lasting
-        else:
-            self._write(line(record) + "\n")
-
-    def _write(self, text: str) -> None:
-        with contextlib.suppress(BrokenPipeError):  # nobody reads any more: train on
-            sys.stderr.write(text)
-            sys.stderr.flush()
+        if not self.terminal or "metric" in record or "message" in record:
+            with contextlib.suppress(BrokenPipeError):  # nobody reads any more: train on
+                self.bar.console.print(line(record), markup=False, soft_wrap=True)
+            return
+        if self.task is None:
+            self.bar.start()
+            self.task = self.bar.add_task("", total=1.0)
+        elapsed, left = record.get("elapsed_sec", 0.0), record.get("left_sec", 0.0)
+        self.bar.update(self.task, completed=elapsed / max(elapsed + left, 1e-9), description=line(record), refresh=True)
 
 
 def line(record: dict[str, Any]) -> str:
