@@ -247,11 +247,11 @@ def _train(run: Run, game: Game, data: Dataset, group: Group, plan: Plan, checkp
     """One sitting: from a checkpoint, or from the beginning where there is none."""
     budget = {"steps": plan.steps, "minutes": plan.minutes, "kimg": plan.kimg}
     about = run.about | {"plan": to_json(plan), "budget": budget}  # a later resume keeps the new end
-    group.lead(lambda: run.begin_sitting(about))
     if about["precision"] == "64-true":
         game.double()
     config = TrainerConfig(seed=about["seed"], batch=about["batch"], micro_batches=about["micro_batches"], horizon=about["horizon"])
     try:
+        group.lead(lambda: run.begin_sitting(about))
         trainer = Trainer(game, data, config, group.fabric)
         session = Session(trainer, run, plan, make_watchers(run, game, data, show))
         with contextlib.closing(trainer), overflows(config.batch, config.micro_batches):

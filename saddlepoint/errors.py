@@ -14,6 +14,7 @@ class SaddlepointError(Exception):
     """Base of all errors answered with one clear line: what was needed, what came, what to do."""
 
     exit_code = 1
+    shared = False  #: whether the other processes of the run end with it too, so that the first alone has to say it
 
 
 class UsageError(SaddlepointError, ValueError):

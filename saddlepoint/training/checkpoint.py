@@ -32,6 +32,7 @@ from saddlepoint.games.game import Game
 from saddlepoint.training.storage import refusals, sync_folder
 
 FORMAT = "saddlepoint checkpoint 1"
+PARTS = ("game.safetensors", "optimizers.safetensors", "state.json")
 _NAME = re.compile(r"round-(\d{8})")
 
 
@@ -71,11 +72,24 @@ def save_checkpoint(folder: Path, round: int, checkpoint: Checkpoint) -> Path:
         except OSError:
             shutil.rmtree(aside, ignore_errors=True)
             raise
-        if target.exists():  # the same round again: after a resume that replayed it
-            shutil.rmtree(target)
+        if target.exists():  # the same round again
+            remove_checkpoint(target)
         os.rename(aside, target)
-    sync_folder(folder)
+        sync_folder(folder)
     return target
+
+
+def remove_checkpoint(path: Path) -> None:
+    """Remove a checkpoint so that what is left after a crash is not taken for one.
+
+    Raises:
+        StorageError: if the disk refuses.
+    """
+    aside = path.with_name(path.name + ".old.tmp")
+    with refusals(path):
+        shutil.rmtree(aside, ignore_errors=True)
+        os.rename(path, aside)
+        shutil.rmtree(aside)
 
 
 def _write_parts(folder: Path, checkpoint: Checkpoint) -> None:
@@ -143,19 +157,24 @@ def _read(path: Path) -> Checkpoint:
         raise CheckpointError(f"{path} is not a whole saddlepoint checkpoint: manifest.json is missing or damaged.") from None
     if manifest.get("format") != FORMAT or _digest(manifest) != digest:
         raise CheckpointError(f"{path / 'manifest.json'} was altered or is of another format than {FORMAT!r}.")
-    content = {name: _checked(path / name, expected) for name, expected in files.items()}
     try:
+        content = {name: _checked(path / name, files[name]) for name in PARTS}
         return Checkpoint(
             load_tensors(content["game.safetensors"]), load_tensors(content["optimizers.safetensors"]), json.loads(content["state.json"])
         )
-    except (KeyError, ValueError, SafetensorError) as error:
-        raise CheckpointError(f"{path} cannot be read: {error}.") from None
+    except CheckpointError:
+        raise
+    except (KeyError, TypeError, ValueError, SafetensorError) as error:
+        raise CheckpointError(f"{path} is not of the format {FORMAT!r}: {error!r}.") from None
 
 
 def _checked(path: Path, expected: dict[str, Any]) -> bytes:
-    if not path.exists():
-        raise CheckpointError(f"{path} is missing.")
-    content = path.read_bytes()
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise CheckpointError(f"{path} is missing.") from None
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error.strerror}.") from None
     if len(content) != expected["bytes"]:
         raise CheckpointError(f"{path} is truncated or grown: {expected['bytes']} bytes were written, {len(content)} are there.")
     if hashlib.sha256(content).hexdigest() != expected["sha256"]:
@@ -186,6 +205,8 @@ def restore_optimizers(game: Game, tensors: dict[str, Tensor], numbers: dict[str
                 if key.startswith(prefix):
                     field = key[len(prefix) :]
                     state[field] = _like(value, parameter, field)
+            if "step" in state and any(player.torch_optimizer.defaults.get(kind) for kind in ("fused", "capturable")):
+                state["step"] = state["step"].to(parameter.device)  # where these kinds of the optimiser keep it
             if state:
                 player.torch_optimizer.state[parameter] = state
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
+from collections.abc import Iterator
 from typing import Any
 
 import psutil
@@ -11,7 +13,7 @@ from torch import Tensor
 
 from saddlepoint.data.records import Dataset, to_device
 from saddlepoint.draws import Draws, use
-from saddlepoint.errors import MemoryLimitError
+from saddlepoint.errors import MemoryLimitError, SaddlepointError
 from saddlepoint.games.game import Game
 
 PROBE = 2  # samples; batch statistics need more than one
@@ -63,6 +65,24 @@ def free_bytes(device: torch.device) -> int:
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
     return int(psutil.virtual_memory().available)
+
+
+@contextlib.contextmanager
+def overflows(batch: int, micro_batches: int) -> Iterator[None]:
+    """While inside, an allocation that fails is answered in one line; what was saved before is intact.
+
+    Raises:
+        MemoryLimitError: in its place.
+    """
+    try:
+        yield
+    except (MemoryError, torch.OutOfMemoryError, RuntimeError) as error:
+        full = not isinstance(error, RuntimeError) or isinstance(error, torch.OutOfMemoryError) or "allocate memory" in str(error)
+        if not full or isinstance(error, SaddlepointError):
+            raise
+        pieces = next((k for k in range(micro_batches + 1, batch + 1) if batch % k == 0), None)
+        advice = f"Train anew with --micro-batches {pieces}: the same result in less memory" if pieces else "Choose a smaller network or resolution"
+        raise MemoryLimitError(f"The memory is full: a batch of {batch} in {micro_batches} piece(s) did not fit. {advice}.") from error
 
 
 def check_memory(game: Game, data: Dataset, *, batch: int, pieces: int, device: torch.device) -> int:

@@ -14,14 +14,18 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from saddlepoint.errors import CheckpointError, UsageError
-from saddlepoint.training.checkpoint import Checkpoint, list_checkpoints, load_checkpoint
+from saddlepoint.training.checkpoint import Checkpoint, list_checkpoints, load_checkpoint, remove_checkpoint
 from saddlepoint.training.storage import append_line, read_lines, refusals, sync_file, truncate_lines, write_json
 
 DETERMINISTIC = ("log.jsonl", "scores.jsonl", "health.jsonl")
+FOLDERS = ("samples", "checkpoints")
+REQUIRED = ("recipe", "config", "data", "source", "seed", "batch", "micro_batches", "precision", "horizon", "plan")
 
 
 class Run:
@@ -31,21 +35,41 @@ class Run:
         self.folder, self.about = folder, about
         self._lock: int | None = None
 
-    @classmethod
-    def create(cls, folder: Path, about: dict[str, Any]) -> Run:
-        """Start a new run; refuses a folder that holds anything.
+    def create(self) -> None:
+        """Start a new run, and hold its folder; refuses one that holds anything but what a process left that was killed while it did this.
 
         Raises:
-            UsageError: if the folder exists and is not empty.
+            UsageError: if the folder exists and is not empty, or cannot be a folder.
+            StorageError: if the disk refuses.
         """
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            what = "already holds a run: `saddlepoint resume` continues it" if (folder / "run.json").exists() else "exists and is not an empty folder"
-            raise UsageError(f"{folder} {what}. Choose another --out or remove it.")
+        folder = self.folder
+        self._refuse_occupied()
         with refusals(folder):
-            (folder / "samples").mkdir(parents=True, exist_ok=True)
-            (folder / "checkpoints").mkdir(exist_ok=True)
-        write_json(folder / "run.json", about)
-        return cls(folder, about)
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+            except (NotADirectoryError, FileExistsError):
+                raise UsageError(f"{folder} cannot be made: one of the folders above it is a file. Choose another --out.") from None
+        self.lock()
+        try:
+            self._refuse_occupied()  # by a process that was a moment earlier
+            with refusals(folder):
+                for name in FOLDERS:
+                    (folder / name).mkdir(exist_ok=True)
+            write_json(folder / "run.json", self.about)
+        except BaseException:
+            self.unlock()
+            raise
+
+    def _refuse_occupied(self) -> None:
+        if not self.folder.exists():
+            return
+        if not self.folder.is_dir():
+            raise UsageError(f"{self.folder} exists and is not an empty folder. Choose another --out or remove it.")
+        left = {".lock", "run.json.tmp"} | {name for name in FOLDERS if _is_empty(self.folder / name)}
+        if any(path.name not in left for path in self.folder.iterdir()):
+            begun = (self.folder / "run.json").exists()
+            what = "already holds a run: `saddlepoint resume` continues it" if begun else "exists and is not an empty folder"
+            raise UsageError(f"{self.folder} {what}. Choose another --out or remove it.")
 
     @classmethod
     def open(cls, folder: Path) -> Run:
@@ -58,9 +82,13 @@ class Run:
         if not file.exists():
             raise UsageError(f"{folder} is not a run folder: it has no run.json. `saddlepoint train RECIPE --out {folder}` makes one.")
         try:
-            return cls(folder, json.loads(file.read_text(encoding="utf-8")))
+            about = json.loads(file.read_text(encoding="utf-8"))
         except ValueError:
             raise CheckpointError(f"{file} is damaged: it is not JSON.") from None
+        missing = [name for name in REQUIRED if name not in about] if isinstance(about, dict) else [*REQUIRED]
+        if missing:
+            raise CheckpointError(f"{file} is not of a saddlepoint run: it lacks {', '.join(missing)}.")
+        return cls(folder, about)
 
     def lock(self) -> None:
         """Hold the folder for this process; the system lets go when the process ends, however it ends.
@@ -68,18 +96,38 @@ class Run:
         Raises:
             UsageError: if another process trains in it.
         """
+        if self._lock is not None:
+            return
         with refusals(self.folder):
-            self._lock = os.open(self.folder / ".lock", os.O_CREAT | os.O_RDWR)
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise UsageError(f"Another process is training in {self.folder}. Wait for it or stop it.") from None
+            descriptor = os.open(self.folder / ".lock", os.O_CREAT | os.O_RDWR)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.close(descriptor)
+                raise UsageError(f"Another process is training in {self.folder}. Wait for it or stop it.") from None
+        self._lock = descriptor
 
     def unlock(self) -> None:
         """Let go of the folder."""
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
+
+    def begin_sitting(self, about: dict[str, Any]) -> None:
+        """Hold the folder, clear what a killed process left half written, and note what is new about the run (a longer plan).
+
+        Raises:
+            UsageError: if another process trains in it.
+        """
+        self.lock()
+        with refusals(self.folder):
+            for place in (self.folder, *(self.folder / name for name in FOLDERS)):
+                for left in place.glob("*.tmp"):
+                    shutil.rmtree(left) if left.is_dir() else left.unlink()
+                place.mkdir(exist_ok=True)
+        if about != self.about:
+            self.about = about
+            write_json(self.folder / "run.json", about)
 
     def checkpoints(self) -> list[tuple[int, Path]]:
         """Whole checkpoints, oldest first."""
@@ -120,6 +168,12 @@ class Run:
         """Append a line to one of the run's files."""
         append_line(self.folder / name, record)
 
+    def drop_checkpoints(self, unwanted: Callable[[int], bool]) -> None:
+        """Remove the checkpoints of these rounds, the oldest first."""
+        for round, path in self.checkpoints():
+            if unwanted(round):
+                remove_checkpoint(path)
+
     def sync(self) -> None:
         """Flush the logs, so that a checkpoint never knows more than they do."""
         for name in DETERMINISTIC:
@@ -131,4 +185,9 @@ class Run:
             truncate_lines(self.folder / name, round)
         for sample in (self.folder / "samples").glob("round-*"):
             if int(sample.stem[6:14]) > round:
-                sample.unlink()
+                with refusals(sample):
+                    sample.unlink()
+
+
+def _is_empty(folder: Path) -> bool:
+    return folder.is_dir() and not any(folder.iterdir())

@@ -12,7 +12,8 @@ from typing import Any
 
 from saddlepoint.errors import StorageError
 
-_REFUSED = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO}
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_REFUSED = _FULL | {errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
 
 
 @contextlib.contextmanager
@@ -20,9 +21,13 @@ def refusals(path: Path) -> Iterator[None]:
     """Turn the disk's refusal of a write into a :class:`StorageError` that names the path."""
     try:
         yield
+    except StorageError:
+        raise
     except OSError as error:
         if error.errno in _REFUSED:
-            raise StorageError(f"The disk refused to write {path}: {error.strerror}. Free some space; everything saved before is intact.") from error
+            advice = "Free some space" if error.errno in _FULL else "Choose a place that can be written"
+            reason = f"The disk refused to write {path}: {error.strerror}."
+            raise StorageError(f"{reason} {advice}; everything saved before is intact.") from error
         raise
 
 
@@ -37,9 +42,10 @@ def write_bytes(path: Path, content: bytes) -> None:
                 os.fsync(file.fileno())
             os.replace(aside, path)
         except OSError:
-            aside.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                aside.unlink(missing_ok=True)
             raise
-    sync_folder(path.parent)
+        sync_folder(path.parent)
 
 
 def write_json(path: Path, value: Any) -> None:

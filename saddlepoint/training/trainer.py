@@ -48,7 +48,7 @@ class Trainer:
         data: real records.
         config: see :class:`TrainerConfig`.
         fabric: launched; None means one process on the CPU.
-        record: called with (round, values) after each turn.
+        record: called with (round, values) after each turn; the first round is 1.
     """
 
     def __init__(
@@ -129,7 +129,7 @@ class Trainer:
             player.after_move()
         self.game.update_averages(turn.player)
         values |= self.game.after_turn(turn, values)
-        self.record(self.game.clock.round, values)
+        self.record(self.game.clock.round + 1, values)
 
     @contextlib.contextmanager
     def _only(self, player: Player) -> Iterator[None]:
@@ -175,14 +175,17 @@ class Trainer:
             buffer.copy_(part.view_as(buffer))
 
     def check_weights(self, last_good: str) -> None:
-        """Raise NotFiniteError naming the first player and parameter whose weights are not finite."""
-        for player in self.game.players.values():
-            named = player.named_parameters()
-            norms = torch.stack(torch._foreach_norm(list(named.values()))).tolist()
-            for name, norm in zip(named, norms, strict=True):
-                if not math.isfinite(norm):
-                    what = f"Round {self.game.clock.round}: the {player.name}'s weight {name} is not finite."
-                    raise NotFiniteError(f"{what} Training stopped; nothing broken was saved. {last_good}")
+        """Raise NotFiniteError naming the first player and parameter whose weights are not finite, or else the average or running mean."""
+        named = {
+            f"{player.name}'s weight {name}": value for player in self.game.players.values() for name, value in player.named_parameters().items()
+        }
+        seen = {id(value) for value in named.values()}
+        state: list[tuple[str, Tensor]] = [*self.game.named_parameters(), *self.game.named_buffers()]
+        named |= {f"game's state {name}": value for name, value in state if value.is_floating_point() and id(value) not in seen}
+        for name, size in zip(named, _largest([*named.values()]), strict=True):
+            if not math.isfinite(size):
+                what = f"Round {self.game.clock.round}: the {name} is not finite."
+                raise NotFiniteError(f"{what} Training stopped; nothing broken was saved. {last_good}")
 
     def gradient_of(self, turn: Turn, index: int = 0) -> Mapping[str, Tensor]:
         """The whole batch's gradient of one turn without a move, by parameter name: for tests and tools."""
@@ -198,6 +201,15 @@ class Trainer:
     def close(self) -> None:
         """Stop the background reader."""
         self.feed.close()
+
+
+def _largest(tensors: list[Tensor]) -> list[float]:
+    """Largest absolute value of each tensor, NaN where there is one, in one transfer."""
+    filled = [tensor.detach() for tensor in tensors if tensor.numel()]
+    if not filled:
+        return [0.0] * len(tensors)
+    sizes = iter(torch.stack([size.double() for size in torch._foreach_norm(filled, math.inf)]).tolist())
+    return [next(sizes) if tensor.numel() else 0.0 for tensor in tensors]
 
 
 __all__ = ["Loss", "Trainer", "TrainerConfig"]

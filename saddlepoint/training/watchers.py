@@ -18,8 +18,8 @@ from saddlepoint.evaluation.health import HealthMonitor
 from saddlepoint.evaluation.quick import QuickScorer
 from saddlepoint.evaluation.samples import draw_samples
 from saddlepoint.games.game import Game, Samples
+from saddlepoint.training.observers import Watchers
 from saddlepoint.training.run import Run
-from saddlepoint.training.session import Watchers
 from saddlepoint.training.storage import write_bytes
 
 GRID, CLOUD = 64, 2000  # samples in a preview: images, points
@@ -29,7 +29,8 @@ def make_watchers(run: Run, game: Game, data: Dataset, show: Callable[[dict[str,
     """Everything for a game that can draw samples; only the log's display for one that cannot."""
     if not isinstance(game, Samples):
         return Watchers(show=show)
-    return Watchers(preview=Preview(run, game, data), scorer=Score(game, data, run.about["seed"]), monitor=HealthMonitor(), show=show)
+    monitor = HealthMonitor(judge_separation=game.saturates)
+    return Watchers(preview=Preview(run, game, data), scorer=Score(game, data, run.about["seed"]), monitor=monitor, show=show)
 
 
 @dataclass
@@ -44,7 +45,7 @@ class Preview:
         """Write the preview of a round."""
         count = GRID if self.data.spec.kind == "image" else CLOUD
         folder = self.run.folder / "samples"
-        if not any(folder.glob("real.*")):
+        if not any((folder / f"real.{kind}").exists() for kind in ("png", "npz")):
             self._write("real", self.data.records(Order(len(self.data), 0).indices(0, count))["image" if count == GRID else "point"])
         self._write(f"round-{round:08d}", draw_samples(self.game, count, seed=self.run.about["seed"]))
 
