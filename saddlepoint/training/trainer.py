@@ -176,9 +176,9 @@ class Trainer:
 
     def check_weights(self, last_good: str) -> None:
         """Raise NotFiniteError naming the first player and parameter whose weights are not finite, or else the average or running mean."""
-        named = {
-            f"{player.name}'s weight {name}": value for player in self.game.players.values() for name, value in player.named_parameters().items()
-        }
+        named: dict[str, Tensor] = {}
+        for player in self.game.players.values():
+            named |= {f"{player.name}'s weight {name}": value for name, value in player.named_parameters().items()}
         seen = {id(value) for value in named.values()}
         state: list[tuple[str, Tensor]] = [*self.game.named_parameters(), *self.game.named_buffers()]
         named |= {f"game's state {name}": value for name, value in state if value.is_floating_point() and id(value) not in seen}
