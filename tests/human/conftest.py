@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from saddlepoint.human.answers import AnswerStore
+from saddlepoint.human.session import Session
 from saddlepoint.human.study import Settings, Study, create_study
 
 
@@ -20,3 +22,17 @@ def make_study(tmp_path: Path):
         return create_study(tmp_path / name, Settings(kind=kind, layout=layout, **settings), named)
 
     return make
+
+
+@pytest.fixture
+def open_session():
+    """A function that opens the door to a study; its answer file is closed at the end."""
+    stores = []
+
+    def open_door(study: Study) -> Session:
+        stores.append(AnswerStore(study.folder))
+        return Session(study, stores[-1])
+
+    yield open_door
+    for store in stores:
+        store.close()

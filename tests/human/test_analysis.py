@@ -10,30 +10,33 @@ import numpy as np
 import pytest
 
 from saddlepoint.human.analysis import analyse
-from saddlepoint.human.answers import AnswerStore, read_answers
+from saddlepoint.human.answers import read_answers
 from saddlepoint.human.raters import error_rule, order_rule, run_rater, strength_rule, threshold_rule
-from saddlepoint.human.session import Session
 
 
-def answered(study, rule, raters=12, careless=0):
-    """The analysis after so many attentive raters, and some who click at random."""
-    store = AnswerStore(study.folder)
-    store._connection.execute("PRAGMA synchronous=OFF")  # for the test's speed alone
-    session = Session(study, store)
-    for index in range(raters):
-        run_rater(session, f"rater{index:02}", rule)
-    for index in range(careless):
-        run_rater(session, f"careless{index:02}", lambda trial, exposure, rng: str(rng.choice(["real", "generated"])), attentive=False, seed=4)
-    found = analyse(study, read_answers(study.folder))
-    json.dumps(found, allow_nan=False)
-    return found
+@pytest.fixture
+def answered(open_session):
+    """A function that gives the analysis after so many attentive raters, and some who click at random."""
+
+    def answer(study, rule, raters=12, careless=0):
+        session = open_session(study)
+        session.store._connection.execute("PRAGMA synchronous=OFF")  # for the test's speed alone
+        for index in range(raters):
+            run_rater(session, f"rater{index:02}", rule)
+        for index in range(careless):
+            run_rater(session, f"careless{index:02}", lambda trial, exposure, rng: str(rng.choice(["real", "generated"])), attentive=False, seed=4)
+        found = analyse(study, read_answers(study.folder))
+        json.dumps(found, allow_nan=False)
+        return found
+
+    return answer
 
 
 def holds(interval, truth):
     return interval["low"] <= truth <= interval["high"]
 
 
-def test_real_or_fake_recovers_the_errors(make_study):
+def test_real_or_fake_recovers_the_errors(make_study, answered):
     study = make_study("real-or-fake", "one", arms=3, num=60, trials=80, practice=2)
     results = answered(study, error_rule({1: 0.4, 2: 0.1}, real_error=0.25), raters=14)["results"]
     good, bad = results["arms"]["arm1"], results["arms"]["arm2"]
@@ -50,7 +53,7 @@ def test_real_or_fake_recovers_the_errors(make_study):
     assert bad["called_real_p"] < 1e-6
 
 
-def test_guessing_is_no_difference(make_study):
+def test_guessing_is_no_difference(make_study, answered):
     study = make_study("real-or-fake", "one", num=60, trials=60, practice=0)
     results = answered(study, error_rule({1: 0.5}, real_error=0.5))["results"]
     assert holds(results["error_rate"], 0.5)
@@ -58,7 +61,7 @@ def test_guessing_is_no_difference(make_study):
     assert abs(results["arms"]["arm1"]["sensitivity"]["d_prime"]) < 0.3
 
 
-def test_raters_who_fail_the_checks_are_left_out_and_named(make_study):
+def test_raters_who_fail_the_checks_are_left_out_and_named(make_study, answered):
     study = make_study("real-or-fake", "one", num=60, trials=40, practice=0)
     found = answered(study, error_rule({1: 0.1}, real_error=0.1), raters=6, careless=4)
     out = [entry for entry in found["raters"] if not entry["counted"]]
@@ -69,9 +72,9 @@ def test_raters_who_fail_the_checks_are_left_out_and_named(make_study):
     assert found["results"]["answers"] == 40 * (10 - len(out))
 
 
-def test_a_rater_who_stopped_early_counts_as_far_as_they_went(make_study):
+def test_a_rater_who_stopped_early_counts_as_far_as_they_went(make_study, open_session):
     study = make_study("real-or-fake", "one", trials=20, practice=0)
-    session = Session(study, AnswerStore(study.folder))
+    session = open_session(study)
     run_rater(session, "anna", error_rule({1: 0.3}, 0.3), num=9)
     found = analyse(study, read_answers(study.folder))
     assert (found["raters"][0]["finished"], found["raters"][0]["counted"]) == (False, True)
@@ -86,7 +89,7 @@ def test_nobody_has_answered(make_study):
     assert found["raters"] == []
 
 
-def test_the_staircase_finds_the_threshold_and_orders_generators(make_study):
+def test_the_staircase_finds_the_threshold_and_orders_generators(make_study, answered):
     values = {}
     for truth in (250, 600):
         study = make_study("real-or-fake", "one", num=80, trials=150, practice=0, staircase=True, name=f"study{truth}")
@@ -99,7 +102,7 @@ def test_the_staircase_finds_the_threshold_and_orders_generators(make_study):
     assert values[250]["high"] < values[600]["low"]
 
 
-def test_forced_choice_recovers_the_fooled_share(make_study):
+def test_forced_choice_recovers_the_fooled_share(make_study, answered):
     study = make_study("real-or-fake", "pair", arms=3, num=80, trials=60, practice=4, display_ms=1000)
     theta = [0.0, -0.5, -2.0]  # how real each arm looks
     results = answered(study, strength_rule(theta), raters=14)["results"]
@@ -110,7 +113,7 @@ def test_forced_choice_recovers_the_fooled_share(make_study):
     assert results["median_shown_ms"] == 1000
 
 
-def test_ranking_pairs_recover_the_strengths(make_study):
+def test_ranking_pairs_recover_the_strengths(make_study, answered):
     study = make_study("ranking", "pair", arms=4, num=80, trials=60, practice=0)
     theta = np.array([0.8, 0.2, -0.2, -0.8])
     results = answered(study, strength_rule(theta), raters=10)["results"]
@@ -120,7 +123,7 @@ def test_ranking_pairs_recover_the_strengths(make_study):
     assert results["bradley_terry"]["win_probability"][0][3] == pytest.approx(1 / (1 + math.exp(-1.6)), abs=0.1)
 
 
-def test_an_arm_that_always_wins_is_said_to_need_more_answers(make_study):
+def test_an_arm_that_always_wins_is_said_to_need_more_answers(make_study, answered):
     study = make_study("ranking", "pair", arms=2, num=40, trials=20, practice=0)
     results = answered(study, strength_rule([50.0, 0.0]), raters=2)["results"]
     assert results["bradley_terry"] is None
@@ -128,14 +131,14 @@ def test_an_arm_that_always_wins_is_said_to_need_more_answers(make_study):
     assert results["arms"]["arm0"]["preferred"] == 1.0
 
 
-def test_ties_count_half(make_study):
+def test_ties_count_half(make_study, answered):
     study = make_study("ranking", "pair", arms=2, num=60, trials=40, practice=0, ties=True)
     results = answered(study, lambda trial, exposure, rng: "tie" if rng.random() < 0.5 else str(trial.arms.index(0)), raters=4)["results"]
     assert results["arms"]["arm0"]["preferred"] == pytest.approx(0.75, abs=0.06)
     assert results["ties"] == pytest.approx(80, abs=20)
 
 
-def test_first_places_sum_to_one_and_follow_the_strengths(make_study):
+def test_first_places_sum_to_one_and_follow_the_strengths(make_study, answered):
     study = make_study("ranking", "best", arms=4, num=60, trials=50, practice=0)
     theta = np.log([0.4, 0.3, 0.2, 0.1])
     results = answered(study, strength_rule(theta), raters=12)["results"]
@@ -146,7 +149,7 @@ def test_first_places_sum_to_one_and_follow_the_strengths(make_study):
     assert results["places_differ"]["p_value"] > 0.01
 
 
-def test_orders_give_average_ranks_and_strengths(make_study):
+def test_orders_give_average_ranks_and_strengths(make_study, answered):
     study = make_study("ranking", "order", arms=3, num=60, trials=40, practice=0, matched=True)
     theta = [0.7, 0.0, -0.7]
     results = answered(study, order_rule(theta), raters=12)["results"]

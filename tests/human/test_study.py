@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import itertools
 import json
 import os
@@ -18,8 +19,7 @@ import torch
 from PIL import Image
 
 from saddlepoint.errors import DataError, StorageError, UsageError
-from saddlepoint.human.answers import AnswerStore, read_answers
-from saddlepoint.human.session import Session
+from saddlepoint.human.answers import read_answers
 from saddlepoint.human.study import Settings, create_study, open_study
 from saddlepoint.human.trials import GENERATED, REAL, choices, make_trials
 
@@ -183,9 +183,9 @@ def test_a_staircase_runs_in_blocks_of_150(make_study):
 # -- the door ------------------------------------------------------------------------------------------------------------------------------
 
 
-def test_a_rater_goes_through_a_study(make_study):
+def test_a_rater_goes_through_a_study(make_study, open_session):
     study = make_study("real-or-fake", "one", trials=8, practice=2, attention=2, attention_needed=2, display_ms=100)
-    session = Session(study, AnswerStore(study.folder))
+    session = open_session(study)
     assert session.view("anna")["state"] == "consent"
     with pytest.raises(UsageError, match="not the next of rater anna"):
         session.answer("anna", 0, REAL)
@@ -206,17 +206,17 @@ def test_a_rater_goes_through_a_study(make_study):
     assert {row.response_ms for row in rows} == {812.5}
 
 
-def test_feedback_is_told_where_the_study_teaches(make_study):
+def test_feedback_is_told_where_the_study_teaches(make_study, open_session):
     study = make_study("real-or-fake", "one", trials=4, practice=0, attention=0, attention_needed=0, feedback=True)
-    session = Session(study, AnswerStore(study.folder))
+    session = open_session(study)
     session.consent("anna")
     first = make_trials(study, "anna")[0]
     assert session.answer("anna", 0, GENERATED)["feedback"] == {"right": first.answer == GENERATED, "answer": first.answer}
 
 
-def test_the_first_answer_stands_and_a_repeated_one_changes_nothing(make_study):
+def test_the_first_answer_stands_and_a_repeated_one_changes_nothing(make_study, open_session):
     study = make_study("real-or-fake", "one", trials=4, practice=0, attention=0, attention_needed=0)
-    session = Session(study, AnswerStore(study.folder))
+    session = open_session(study)
     session.consent("anna")
     assert session.answer("anna", 0, REAL)["trial"] == 1
     assert session.answer("anna", 0, GENERATED)["trial"] == 1
@@ -229,18 +229,18 @@ def test_the_first_answer_stands_and_a_repeated_one_changes_nothing(make_study):
             session.view(code)
 
 
-def test_times_that_cannot_be_are_not_believed(make_study):
+def test_times_that_cannot_be_are_not_believed(make_study, open_session):
     study = make_study("real-or-fake", "one", trials=4, practice=0, attention=0, attention_needed=0)
-    session = Session(study, AnswerStore(study.folder))
+    session = open_session(study)
     session.consent("anna")
     for trial, time in enumerate((-5.0, float("nan"), "soon", 1e12)):
         session.answer("anna", trial, REAL, response_ms=time)
     assert [row.response_ms for row in read_answers(study.folder)] == [None, None, None, 3_600_000.0]
 
 
-def test_many_raters_at_once_lose_nothing(make_study):
+def test_many_raters_at_once_lose_nothing(make_study, open_session):
     study = make_study("real-or-fake", "one", trials=10, practice=0, attention=0, attention_needed=0)
-    session = Session(study, AnswerStore(study.folder))
+    session = open_session(study)
 
     def answer_all(rater):
         view = session.consent(rater)
@@ -270,7 +270,7 @@ while view["state"] == "question":
 """
 
 
-def test_a_kill_loses_no_acknowledged_answer(make_study):
+def test_a_kill_loses_no_acknowledged_answer(make_study, open_session):
     study = make_study("real-or-fake", "one", num=400, trials=600, practice=0, attention=0, attention_needed=0)
     process = subprocess.Popen([sys.executable, "-c", ANSWER_FOREVER, str(study.folder)], stdout=subprocess.PIPE, text=True)
     for _ in range(60):
@@ -282,24 +282,25 @@ def test_a_kill_loses_no_acknowledged_answer(make_study):
     stored = read_answers(study.folder)
     assert [row.trial for row in stored] == list(range(len(stored)))
     assert 60 <= acknowledged <= len(stored) <= acknowledged + 1  # the one more was stored, and killed before it was said
-    assert Session(study, AnswerStore(study.folder)).view("anna")["trial"] == len(stored)
+    assert open_session(study).view("anna")["trial"] == len(stored)
 
 
-def test_answers_are_flushed_at_once(make_study):
-    store = AnswerStore(make_study("real-or-fake", "one", trials=20).folder)
+def test_answers_are_flushed_at_once(make_study, open_session):
+    store = open_session(make_study("real-or-fake", "one", trials=20)).store
     assert store._connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     assert store._connection.execute("PRAGMA synchronous").fetchone() == (2,)  # FULL
 
 
-def test_a_damaged_or_refused_file_is_named_in_one_line(make_study):
+def test_a_damaged_or_refused_file_is_named_in_one_line(make_study, open_session):
     study = make_study("real-or-fake", "one", trials=20)
     (study.folder / "answers.sqlite").write_bytes(b"this is no database at all, whatever its name" * 40)
     with pytest.raises(DataError, match=r"answers.sqlite is damaged") as refused:
         read_answers(study.folder)
     assert "\n" not in str(refused.value)
     (study.folder / "answers.sqlite").unlink()
-    store = AnswerStore(study.folder)
+    store = open_session(study).store
     store._connection.execute(f"PRAGMA max_page_count = {store._connection.execute('PRAGMA page_count').fetchone()[0]}")
     with pytest.raises(StorageError, match="cannot be read or written: database or disk is full"):
         [store.consent(f"rater{index}" + "x" * 50) for index in range(1000)]
-    assert sqlite3.connect(store.path).execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    with contextlib.closing(sqlite3.connect(store.path)) as other:
+        assert other.execute("PRAGMA integrity_check").fetchone() == ("ok",)
