@@ -134,7 +134,7 @@ class Session:
             StorageError: when the disk refuses.
         """
         with StopWish() as wish:
-            if self.clock.round == 0:
+            if self.clock.round == 0 and (self.plan.preview_every or self.plan.by_clock):
                 self._preview()
             started, over, stop = time.monotonic() - self.elapsed, self._ask()[0], 0
             self._saved_at = time.monotonic()

@@ -33,7 +33,12 @@ def images(n: int = 64, c: int = 1, size: int = 16) -> ArrayDataset:
 
 
 def make_game(
-    *, terms: Sequence[Term] = (), config: AdversarialConfig | None = None, dtype: torch.dtype = torch.float64, dropout: bool = False, **settings: object
+    *,
+    terms: Sequence[Term] = (),
+    config: AdversarialConfig | None = None,
+    dtype: torch.dtype = torch.float64,
+    dropout: bool = False,
+    **settings: object,
 ) -> AdversarialGame:
     torch.manual_seed(0)
     config = config or AdversarialConfig(batch=16, latent_dim=8, ema_halflife_kimg=0.1)
