@@ -63,12 +63,12 @@ def small(config: Config, **changes: Any) -> Config:
 
 
 def toy(config: Config, **changes: Any) -> Config:
-    """A preset for points in the plane: MLPs with three hidden ReLU layers of 128, batch 256, z of 16 numbers, Adam 1e-3 (0.5, 0.999)."""
+    """A preset for points in the plane: MLPs with three hidden ReLU layers of 128, batch 128, z of 16 numbers, Adam 1e-3 (0.5, 0.999)."""
     optimizer = Adam(lr=1e-3, beta1=0.5, beta2=0.999)
     common: dict[str, Any] = {
         "architecture": "mlp",
         "width": 128,
-        "batch": 256,
+        "batch": 128,
         "rounds": 5_000,
         "resolution": None,
         "latent_dim": 16,
@@ -78,7 +78,7 @@ def toy(config: Config, **changes: Any) -> Config:
         "lr_decay": "constant",
         "g_batch_factor": 1,
         "share_fakes": False,
-        "ema_halflife_kimg": None,
+        "ema_halflife_kimg": 5.0,
     }
     return _changed(config, common, changes)
 

@@ -77,7 +77,7 @@ MNIST = replace(LSUN, architecture="mlp", width=256, resolution=28, encoder_widt
         "mnist": MNIST,
         # a quarter of the channels; the margin of 1,024 values instead of 12,288, ten times looser; a fifth of the learning rate
         "small": small(LSUN, margin=80.0, pulling_away_weight=0.1, encoder_width=32, generator_optimizer=Adam(), discriminator_optimizer=Adam()),
-        "toy": toy(LSUN, margin=1.0, encoder_width=128, code_dim=1),
+        "toy": toy(LSUN, margin=1.0, encoder_width=128),
     },
 )
 def ebgan(config: EBGANConfig, data: Dataset) -> AdversarialGame:

@@ -75,7 +75,7 @@ PAPER = GANR1Config(
             generator_optimizer=RMSprop(lr=2e-4),
             discriminator_optimizer=RMSprop(lr=2e-4),
         ),
-        "toy": toy(PAPER, r1_gamma=1.0),
+        "toy": toy(PAPER, r1_gamma=0.1),
     },
 )
 def gan_r1(config: GANR1Config, data: Dataset) -> AdversarialGame:

@@ -54,7 +54,7 @@ CNN = replace(CIFAR, architecture="sn-cnn", width=64, loss="log")
         "cnn": CNN,
         # DCGAN with a spectrally normalised D of half the width, two steps of D in place of five
         "small": small(CNN, loss="hinge", d_steps=2, g_batch_factor=1, rounds=1_500, lr_decay="constant"),
-        "toy": toy(CIFAR, d_steps=1),
+        "toy": toy(CIFAR),
     },
 )
 def sngan(config: SNGANConfig, data: Dataset) -> AdversarialGame:

@@ -83,7 +83,15 @@ MNIST = replace(LSUN, architecture="dcgan5", critic_norm="none", batch=50, resol
         # half the width, no norm in D, two critic turns in place of five, four times the learning rate
         "small": small(LSUN, critic_norm="none", d_steps=2, latent_dim=100, **_optimizers(4e-4, 0.0)),
         "toy": toy(
-            LSUN, width=512, critic_norm="none", rounds=100_000, latent_dim=2, gp_weight=0.1, **_optimizers(1e-4, 0.5)
+            LSUN,
+            width=512,
+            critic_norm="none",
+            rounds=100_000,
+            latent_dim=2,
+            gp_weight=0.1,
+            batch=256,
+            ema_halflife_kimg=None,
+            **_optimizers(1e-4, 0.5),
         ),  # gan_toy.py, complete
     },
 )
