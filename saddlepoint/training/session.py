@@ -141,18 +141,21 @@ class Session:
             while not (over or stop):
                 self.trainer.play_round()
                 self.elapsed = time.monotonic() - started
-                over, late, stop = self._ask(wish.number)
-                self._after_round(bool(over), save=bool(late or stop))
+                over, late = self._ask()
+                self._after_round(bool(over), save=bool(late))
+                stop = self.group.most(wish.number)[0]
+                if stop and self.last_saved != self.clock.round:
+                    self.save()
         if stop:
             name = signal.Signals(stop).name
             raise StoppedError(
                 f"Stopped by {name} after round {self.clock.round}; saved. `saddlepoint resume {self.run.folder}` continues.", 128 + stop
             )
 
-    def _ask(self, wish: int = 0) -> list[int]:
-        """Whether the plan is at its end, whether the clock asks for a checkpoint, and the signal that came: the same on every process."""
+    def _ask(self) -> list[int]:
+        """Whether the plan is at its end, and whether the clock asks for a checkpoint: the same on every process."""
         late = time.monotonic() - self._saved_at > 60 * self.plan.checkpoint_minutes
-        return self.group.most(int(self._share_done() >= 1), int(late), wish)
+        return self.group.most(int(self._share_done() >= 1), int(late))
 
     def _share_done(self) -> float:
         return self.plan.done(round=self.clock.round, images_seen=self.clock.images_seen, elapsed_sec=self.elapsed)
