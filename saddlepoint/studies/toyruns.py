@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from saddlepoint.config import to_json
 from saddlepoint.data.order import Order
 from saddlepoint.data.sources import open_data
 from saddlepoint.data.toys import ToyDataset
@@ -107,13 +108,14 @@ def configuration(arm: Arm, protocol: Protocol) -> AdversarialConfig:
 
 
 def jobs(protocol: Protocol, seeds: int, data: list[str]) -> list[dict[str, Any]]:
-    """Every run of the study, all arms before the next seed."""
+    """Every run of the study, all arms before the next seed; a run on file counts only while its whole configuration is the same."""
     common = dataclasses.asdict(protocol)
+    each = [(arm, to_json(configuration(arm, protocol))) for arm in arms()]
     return [
-        {"arm": arm.name, "recipe": arm.recipe, "settings": arm.settings, "data": name, "seed": seed, "protocol": common}
+        {"arm": arm.name, "recipe": arm.recipe, "settings": arm.settings, "data": name, "seed": seed, "protocol": common, "config": config}
         for seed in range(seeds)
         for name in data
-        for arm in arms()
+        for arm, config in each
     ]
 
 
