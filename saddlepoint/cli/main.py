@@ -106,9 +106,9 @@ def usage() -> str:
 
 
 def _refuse(error: SaddlepointError) -> int:
-    """Print an error as one line; of several processes that stopped together, the first speaks."""
+    """Print an error as one line; of several processes that end with the same one, the first speaks."""
     rank = os.environ.get("RANK", "0")
-    if rank == "0" or not isinstance(error, StoppedError):
+    if rank == "0" or not error.shared:
         what = "" if isinstance(error, StoppedError) else "error: "
         _say(what + " ".join(str(error).split()) + ("" if rank == "0" else f" (process {rank})"))
     return error.exit_code

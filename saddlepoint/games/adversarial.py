@@ -276,9 +276,12 @@ class AdversarialGame(Game):
 
     @torch.no_grad()
     def _opinion(self, real_logits: Tensor, fake_logits: Tensor) -> dict[str, Tensor]:
-        """What D thinks: mean realness of real and fake, the share of (real, fake) pairs ordered rightly (0.5: cannot tell), the objective's own."""
+        """What D thinks: mean realness of real and fake, the share of pairs ordered rightly (0.5: cannot tell), the objective's own.
+
+        The i-th real is paired with the i-th fake: a mean over samples, the same however the batch is cut.
+        """
         scores = [self.objective.score(logits) for logits in (real_logits, fake_logits)]
         real, fake = (score.flatten(1).mean(1) if score.ndim > 1 else score for score in scores)
-        difference = real[:, None] - fake[None, :]
+        difference = real - fake
         ordered = ((difference > 0).to(real.dtype) + 0.5 * (difference == 0).to(real.dtype)).mean()
         return {"real": real.mean(), "fake": fake.mean(), "separation": ordered} | self.objective.watch(real_logits, fake_logits)

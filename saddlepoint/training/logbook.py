@@ -45,7 +45,7 @@ class Logbook:
                 player, term = name.split("/", 1)
                 raise NotFiniteError(
                     f"Round {round}: the {player}'s {term} became {value}. Training stopped; nothing broken was saved. "
-                    f"{last_good} Try a lower learning rate of the {player}."
+                    f"{last_good} Try lower learning rates."
                 )
             self.sums[name] = self.sums.get(name, 0.0) + value
             self.counts[name] = self.counts.get(name, 0) + 1

@@ -45,6 +45,8 @@ def start_fabric(device: str = "auto", precision: Precision = "32-true") -> Fabr
         fabric = Fabric(accelerator=accelerator, devices=1, precision=precision)
     else:
         backend = "nccl" if accelerator == "cuda" else "gloo"
+        if nodes == 1 and "lo" in psutil.net_if_addrs():  # gloo would listen on the network otherwise
+            os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
         strategy = DDPStrategy(process_group_backend=backend)
         fabric = Fabric(accelerator=accelerator, devices=processes, num_nodes=nodes, strategy=strategy, precision=precision)
     fabric.launch()

@@ -16,8 +16,8 @@ from saddlepoint import errors
 from saddlepoint.errors import SaddlepointError
 
 T = TypeVar("T")
-_KEY = "saddlepoint/error"
-_WAIT_SEC = 5.0  # for the word of the process that failed; it is written before that process lets go of the others
+_KEY, _HEARD = "saddlepoint/error", "saddlepoint/heard"
+_WAIT_SEC = 2.0  # for the word of the process that failed; it is written before that process lets go of the others
 
 
 class Group:
@@ -71,12 +71,26 @@ def together(fabric: Fabric) -> Iterator[Group]:
             raise
         store = distributed.distributed_c10d._get_default_store()
         if _is_broken_link(error):
-            raise _first_error(store) from error
+            first = _first_error(store)
+            _end(store, group)
+            raise first from error
         with contextlib.suppress(RuntimeError):  # the store may be gone already: then the others have ended
             store.compare_set(_KEY, "", _told(error))
+        _end(store, group)
         if isinstance(error, SaddlepointError):
             error.shared = True
         raise
+
+
+def _end(store: Any, group: Group) -> None:
+    """Let go of the other processes, so that none waits; the first, which may hold the store, stays until all have heard, but not for ever."""
+    if distributed.get_backend() == "gloo":  # with NCCL the end of the process does it
+        distributed.destroy_process_group()
+    until = time.monotonic() + _WAIT_SEC
+    with contextlib.suppress(RuntimeError):
+        store.add(_HEARD, 1)
+        while group.leader and store.add(_HEARD, 0) < group.fabric.world_size and time.monotonic() < until:
+            time.sleep(0.02)
 
 
 def _is_broken_link(error: Exception) -> bool:
