@@ -105,7 +105,7 @@ def ngram_jensen_shannon(real: Sequence[Tokens], fake: Sequence[Tokens], order: 
         fake: corpus.
         order: n.
     Returns:
-        In [0, 1]: 0 for equal distributions, 1 for no n-gram in common.
+        Bits in [0, 1], 0 for equal distributions and 1 where no n-gram is in common.
     Raises:
         UsageError: if no sequence of one side is as long as ``order``.
 

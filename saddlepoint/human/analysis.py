@@ -41,7 +41,7 @@ def analyse(study: Study, answers: Sequence[Answer], *, confidence: float = CONF
         answers: all of them.
         confidence: of every interval.
     Returns:
-        "raters" (one entry each: answers, right attention checks, whether counted and why not), "results" (None while nobody counts), "protocol".
+        "raters" (for each the answers, right attention checks, whether counted and why not), "results" (None while nobody counts), "protocol".
     """
     raters = rate_raters(study, answers)
     counted = {entry["rater"] for entry in raters if entry["counted"]}

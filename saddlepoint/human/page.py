@@ -1,4 +1,5 @@
-"""The page of a study: served by Gradio on this machine, one HTML part whose script asks three functions of :class:`Session`.
+"""The page of a study: served by Gradio on this machine, one HTML part whose script asks three functions of
+:class:`saddlepoint.human.session.Session`.
 
 Pictures travel inside the answers of those functions, so that no file of the study folder is ever served. Gradio comes with
 ``pip install 'saddlepoint[human]'`` and is imported here alone.

@@ -36,7 +36,7 @@ class Session:
         Args:
             rater: code of 1 to 64 letters, digits, "-" and "_".
         Returns:
-            "state" ("consent", "question" or "done"), and with a question: "trial" (its number), "of", "role", "question", "prompt", "choices",
+            "state" ("consent", "question" or "done"), and with a question "trial" (its number), "of", "role", "question", "prompt", "choices",
             "layout", "images" (data URIs), "masks", "mask_ms", "exposure_ms" (None: until the answer), "check" (what an attention check asks for).
         """
         _check_code(rater)

@@ -2,7 +2,7 @@
 
 Zhou et al. 2019 (arXiv:1904.01121): a block starts at 500 ms and holds 150 pictures, half of them generated; exposures stay within 100 and
 1,000 ms; steps are 10 and 30 ms; a rater's threshold is the mean over blocks of the exposure shown most often in each; higher is better for the
-generator. The direction of the two steps follows from the 75 % at which it settles (Kaernbach 1991): 10 ms shorter after a right answer and
+generator. Which step goes which way is taken from the 75 % at which it settles (Kaernbach 1991): 10 ms shorter after a right answer and
 30 ms longer after a wrong one balance where p * 10 = (1 - p) * 30.
 """
 

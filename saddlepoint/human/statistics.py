@@ -49,7 +49,8 @@ class Significance(NamedTuple):
 def wilson_interval(successes: int, trials: int, confidence: float = CONFIDENCE) -> Interval:
     """A share with Wilson's score interval, which stays in [0, 1] and holds for few trials and shares near the ends.
 
-    Wilson 1927: the shares p at which a normal test does not reject, |successes/n - p| <= z sqrt(p (1 - p) / n).
+    Wilson 1927: the shares p at which a normal test does not reject,
+    ``abs(successes/n - p) <= z sqrt(p (1 - p) / n)``.
 
     Args:
         successes: 0 <= successes <= trials.

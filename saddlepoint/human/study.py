@@ -144,7 +144,7 @@ class Study:
 
     @property
     def compared(self) -> tuple[Arm, ...]:
-        """The arms that the report is about: the generated ones of real-or-fake, all of ranking."""
+        """The arms that the report is about, the generated ones of real-or-fake and all of ranking."""
         return self.arms[1:] if self.settings.kind == "real-or-fake" else self.arms
 
     def serve(self, **where: Any) -> None:
