@@ -1,7 +1,10 @@
 """Metrics by nearest neighbours: precision and recall, density and coverage, and the nearest real sample itself.
 
-Distances are Euclidean, float64, made a block of rows at a time: memory stays small for any number of samples. A sample on a ball's surface is
-inside it.
+Distances are Euclidean, made a block of rows at a time: memory stays small for any number of samples. Balls are decided as in float64, by products
+in float32 (see :mod:`saddlepoint.evaluation.balls`). A sample on a ball's surface is inside it.
+
+The cost is that of all pairs: 2 d (n^2 / 2 + m^2 / 2 + n m) operations for precision and recall, 20 TFLOP at 50,000 x 2048 a side.
+
 Axes: n real, m generated, q queries, d features, k neighbours.
 """
 
@@ -15,6 +18,8 @@ from numpy.typing import NDArray
 
 from saddlepoint.errors import UsageError
 from saddlepoint.evaluation.arrays import Float64, Rows, as_pair
+from saddlepoint.evaluation.balls import cross, kth_radii
+from saddlepoint.evaluation.rows import as_float_pair, as_float_rows
 
 _BLOCK = 4_000_000  # distances held at a time: 32 MB
 
@@ -48,10 +53,9 @@ def precision_recall(real: Rows, fake: Rows, k: int = 3) -> PrecisionRecall:
     >>> precision_recall(np.array([[0.0], [1.0], [10.0], [11.0]]), np.array([[0.2], [0.6], [0.9]]), k=1)     # one of two modes dropped
     PrecisionRecall(precision=1.0, recall=0.5)
     """
-    real_rows, fake_rows = as_pair(real, fake, least=k + 1)
-    precision = _inside(fake_rows, real_rows, neighbour_radii(real_rows, k)).astype(bool).mean()
-    recall = _inside(real_rows, fake_rows, neighbour_radii(fake_rows, k)).astype(bool).mean()
-    return PrecisionRecall(float(precision), float(recall))
+    real_rows, fake_rows = as_float_pair(real, fake, least=k + 1)
+    crossing = cross(real_rows, fake_rows, neighbour_radii(real_rows, k), neighbour_radii(fake_rows, k))
+    return PrecisionRecall(float(crossing.fake_in_real.astype(bool).mean()), float(crossing.real_in_fake.astype(bool).mean()))
 
 
 def density_coverage(real: Rows, fake: Rows, k: int = 5) -> DensityCoverage:
@@ -71,17 +75,43 @@ def density_coverage(real: Rows, fake: Rows, k: int = 5) -> DensityCoverage:
     """
     if k < 1:
         raise UsageError(f"Density and coverage need at least one neighbour; k={k} came. The paper takes k=5.")
-    real_rows, fake_rows = as_pair(real, fake)
-    radii = neighbour_radii(real_rows, k)  # n
-    in_balls = _inside(fake_rows, real_rows, radii)  # m
-    closest = nearest(fake_rows, real_rows)[1]  # n
-    return DensityCoverage(float(in_balls.mean() / k), float((closest <= radii).mean()))
+    real_rows, fake_rows = as_float_pair(real, fake)
+    crossing = cross(real_rows, fake_rows, neighbour_radii(real_rows, k))
+    return DensityCoverage(float(crossing.fake_in_real.mean() / k), float(crossing.real_holds.astype(bool).mean()))
 
 
 def coverage(real: Rows, fake: Rows, k: int = 5) -> float:
     """Share of real samples with a generated one nearer than their k-th real neighbour, in [0, 1]; see :func:`density_coverage`."""
-    real_rows, fake_rows = as_pair(real, fake)
-    return float((nearest(fake_rows, real_rows)[1] <= neighbour_radii(real_rows, k)).mean())
+    return density_coverage(real, fake, k).coverage
+
+
+def realism(real: Rows, fake: Rows, k: int = 3) -> Float64:
+    """Realism score of each generated sample: the largest ratio of a real ball's radius to the sample's distance from its centre.
+
+    Kynkaanniemi et al. 2019, Eq. 3: only the smaller half of the real balls count, so that lone real samples with wide balls do not. At least 1:
+    inside a ball that counts.
+
+    Args:
+        real: [n, d], n > k.
+        fake: [m, d].
+        k: neighbours, 3 in the paper.
+    Returns:
+        [m], > 0; infinite on a real sample itself.
+
+    >>> import numpy as np
+    >>> realism(np.array([[0.0], [1.0], [2.0], [9.0]]), np.array([[3.0], [6.0]]), k=1).tolist()        # balls of radius 1 around 0, 1, 2
+    [1.0, 0.25]
+    """
+    real_rows, fake_rows = as_pair(real, fake, least=1)
+    radii = neighbour_radii(real_rows, k)
+    small = radii <= np.median(radii)
+    centres, radii = real_rows[small], radii[small]
+    best = []
+    for _, squared in _blocks(fake_rows, centres):
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratio = np.where(squared == 0, np.inf, np.square(radii) / squared)
+        best.append(np.sqrt(ratio.max(1)))
+    return np.concatenate(best)
 
 
 def nearest(real: Rows, queries: Rows) -> tuple[NDArray[np.int64], Float64]:
@@ -104,16 +134,10 @@ def nearest(real: Rows, queries: Rows) -> tuple[NDArray[np.int64], Float64]:
 
 def neighbour_radii(rows: Rows, k: int) -> Float64:
     """Distance of each row [n, d] to its k-th nearest other row, [n]."""
-    own = as_pair(rows, rows)[0]
+    own = as_float_rows(rows, "given")
     if not 1 <= k < len(own):
         raise UsageError(f"The {k}-th neighbour needs k >= 1 and more than k samples; {len(own)} samples came. Draw more samples or lower k.")
-    radii = [np.partition(squared, k, axis=1)[:, k] for _, squared in _blocks(own, own)]  # the row itself is neighbour 0
-    return np.sqrt(np.concatenate(radii))
-
-
-def _inside(queries: Float64, centres: Float64, radii: Float64) -> NDArray[np.int64]:
-    """In how many balls each query lies, [q]."""
-    return np.concatenate([(squared <= np.square(radii)).sum(1) for _, squared in _blocks(queries, centres)])
+    return kth_radii(own, k)
 
 
 def _blocks(queries: Float64, centres: Float64) -> Iterator[tuple[int, Float64]]:
