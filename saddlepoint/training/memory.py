@@ -80,9 +80,14 @@ def overflows(batch: int, micro_batches: int) -> Iterator[None]:
         full = not isinstance(error, RuntimeError) or isinstance(error, torch.OutOfMemoryError) or "allocate memory" in str(error)
         if not full or isinstance(error, SaddlepointError):
             raise
-        pieces = next((k for k in range(micro_batches + 1, batch + 1) if batch % k == 0), None)
+        pieces = _pieces(batch, micro_batches + 1)
         advice = f"Train anew with --micro-batches {pieces}: the same result in less memory" if pieces else "Choose a smaller network or resolution"
         raise MemoryLimitError(f"The memory is full: a batch of {batch} in {micro_batches} piece(s) did not fit. {advice}.") from error
+
+
+def _pieces(batch: int, least: int) -> int | None:
+    """The smallest number of equal pieces, at least ``least``, that a batch can be cut into."""
+    return next((k for k in range(least, batch + 1) if batch % k == 0), None)
 
 
 def check_memory(game: Game, data: Dataset, *, batch: int, pieces: int, device: torch.device) -> int:
@@ -103,7 +108,9 @@ def check_memory(game: Game, data: Dataset, *, batch: int, pieces: int, device: 
         per_sample = max((needed - fixed) // max(batch // pieces, 1), 1)
         fits = max(int((0.8 * free - fixed) // per_sample), 0)
         advice = (
-            f"Use --batch {fits}, or --micro-batches {-(-batch // fits)} for the same result" if fits else "Choose a smaller network or resolution"
+            f"Use --batch {fits}, or --micro-batches {_pieces(batch, -(-batch // fits))} for the same result"
+            if fits
+            else "Choose a smaller network or resolution"
         )
         raise MemoryLimitError(f"A batch of {batch} needs about {needed / 2**30:.1f} GiB; {free / 2**30:.1f} GiB are free on {device}. {advice}.")
     return needed
