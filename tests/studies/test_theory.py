@@ -75,16 +75,18 @@ def test_the_still_generator_draws_its_mixture():
     assert float(mass) == pytest.approx(1, abs=1e-6)
 
 
-@pytest.mark.parametrize(("clip", "gp_weight"), [(None, 10.0), (0.1, None)])
-def test_the_critic_estimates_a_known_distance(clip, gp_weight):
+@pytest.mark.parametrize("constraint", line.CONSTRAINTS)
+def test_the_critic_estimates_a_known_distance(constraint):
     p, q = PAIRS["N(2, 0.5) from N(0, 0.5)"]
-    critic = line._still(p, q, Wasserstein(), rounds=250, seed=0, width=32, clip=clip, gp_weight=gp_weight)
+    penalty = line.CONSTRAINTS[constraint]()
+    clip = None if penalty else line.CLIP
+    critic = line.still(p, q, Wasserstein(), rounds=250, seed=0, width=32, clip=clip, penalty=penalty)
     values = line.logits_on_grid(critic)
     estimate = float(torch.trapezoid(values * (p.log_density(line.GRID).exp() - q.log_density(line.GRID).exp()), line.GRID))
     near = (line.GRID > -1.5) & (line.GRID < 3.5)
     bound = estimate / float((values.diff() / line.GRID.diff()).abs()[near[1:]].max())
     assert 0.6 * 2 < bound < 2 * 1.001  # never above the distance
-    if gp_weight:
+    if penalty:
         assert 0.9 * 2 < estimate < 1.25 * 2  # the penalty lets slopes exceed one a little
 
 
@@ -92,7 +94,7 @@ def test_the_discriminator_learns_p_over_p_plus_q(monkeypatch):
     p, q = line.OPTIMAL
     best = torch.sigmoid(p.log_density(line.GRID) - q.log_density(line.GRID))
     weight = (p.log_density(line.GRID).exp() + q.log_density(line.GRID).exp()) / 2
-    learnt = line.logits_on_grid(line._still(p, q, NonSaturating(), rounds=300, seed=0, width=32, clip=None, gp_weight=None)).sigmoid()
+    learnt = line.logits_on_grid(line.still(p, q, NonSaturating(), rounds=300, seed=0, width=32)).sigmoid()
     error = float(torch.trapezoid(weight * (learnt - best).abs(), line.GRID))
     constant = float(torch.trapezoid(weight * (0.5 - best).abs(), line.GRID))
     assert 0 < error < 0.05 < constant / 3
