@@ -78,6 +78,7 @@ async function question(view) {
   const check = view.role === "attention";
   const cards = Array.from({ length: check && view.layout === "one" ? 0 : view.num_shown }, (_, place) => card(view, place, pictures[place]));
   const stage = make("div", `stage ${view.layout}`);
+  stage.style.setProperty("--columns", Math.min(view.num_shown, 4));
   stage.append(...cards);
   const label = view.role === "practice" ? "Practice. " : "";
   const parts = [heading(view), make("p", "question", check ? checkText(view) : label + view.question)];

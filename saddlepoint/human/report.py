@@ -85,7 +85,7 @@ def sentences(found: dict[str, Any]) -> list[str]:
     lines = [f"{len(out)} of {len(raters)} raters failed the attention checks and are left out."] if out else []
     if results is None:
         return [*lines, "No answer counts yet."]
-    lines.append(f"{results['answers']} answers of {results['raters']} raters.")
+    lines.append(f"{results['answers']} answers of {results['raters']} rater{'s' if results['raters'] > 1 else ''}.")
     if results["raters"] < 2:
         lines.append("One rater: the intervals say how sure this rater's answers are, not what other people would say.")
     level = f"{100 * found['protocol']['confidence']:g} %"
