@@ -108,7 +108,7 @@ def test_a_sure_discriminator_starves_the_minimax_generator_only():
 
 
 def test_unrolling_has_every_arm_and_runs():
-    arms = jobs(rounds=2, seeds=3)
+    arms = jobs(rounds=2, batch=16, seeds=3)
     assert len(arms) == 18
     assert {name_of(job) for job in arms} == {
         *(f"unrolled {k}" for k in (0, 1, 5, 10)),

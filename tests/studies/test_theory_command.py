@@ -10,7 +10,7 @@ from saddlepoint.studies import theory, unrolled
 def test_the_command_leaves_tables_and_pictures(tmp_path, monkeypatch):
     tiny = {"width": 8, "batch": 16, "latent_dim": 4}
     whole = unrolled.jobs
-    monkeypatch.setattr(unrolled, "jobs", lambda rounds, seeds: [job | {"settings": tiny} for job in whole(rounds, seeds)])
+    monkeypatch.setattr(unrolled, "jobs", lambda rounds, batch, seeds: [job | {"settings": tiny} for job in whole(rounds, batch, seeds)])
     places = ["--work", str(tmp_path / "work"), "--out", str(tmp_path / "theory.md"), "--pictures", str(tmp_path / "pictures")]
     theory.main(["--seeds", "1", "--rounds", "5", "--processes", "1", *places])
     text = (tmp_path / "theory.md").read_text()
