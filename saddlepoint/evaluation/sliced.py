@@ -32,10 +32,10 @@ def sliced_wasserstein(real: Rows, fake: Rows, *, num_directions: int = 128, see
     d = real_rows.shape[1]
     directions = np.random.default_rng(seed).standard_normal((num_directions, d)) if d > 1 else np.ones((1, 1))
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)  # s d
-    return float(_wasserstein(np.sort(real_rows @ directions.T, axis=0), np.sort(fake_rows @ directions.T, axis=0)).mean())
+    return float(wasserstein_of_sorted(np.sort(real_rows @ directions.T, axis=0), np.sort(fake_rows @ directions.T, axis=0)).mean())
 
 
-def _wasserstein(real: Float64, fake: Float64) -> Float64:
+def wasserstein_of_sorted(real: Float64, fake: Float64) -> Float64:
     """W1 per column of two sorted arrays [n, s] and [m, s]: the area between their quantile functions, [s]."""
     n, m = len(real), len(fake)
     if n == m:
