@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 
@@ -20,28 +22,58 @@ class EvaluateFlags:
     Attributes:
         target: a run folder; or a folder of images, a .npy or .npz file, or the name of a data set.
         against: real data by name or path; None means what the run was trained on.
-        num: generated samples that the score takes; None means as many as its protocol takes.
+        metrics: names with commas between, such as fd,precision-recall; None means the quick score, or fd with another extractor.
+        extractor: of the features of images: quick, lite0, inception, clip, dinov2, vgg16, or module:attribute of your own.
+        weights: file of the extractor's weights, in place of the one in the cache.
+        num: generated samples; None means as many as the protocol takes, 10,000 at most.
+        num_real: real samples to compare with; None means as many as generated, at most half of the data.
+        resolution: side that all images are brought to; None means that of the samples.
         checkpoint: of a run: "last", "best" or a round.
         seed: of the latents and of the choice of real samples.
+        device: where features are computed: cpu, cuda or mps.
         data_root: folder of downloaded data sets.
         json: print JSON.
     """
 
     target: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="TARGET")]
     against: str | None = None
+    metrics: str | None = None
+    extractor: str = "quick"
+    weights: Path | None = None
     num: int | None = None
+    num_real: int | None = None
+    resolution: int | None = None
     checkpoint: str = "last"
     seed: int = 0
+    device: str = "cpu"
     data_root: Path | None = None
     json: bool = False
 
 
 def run(argv: list[str]) -> int:
-    """Evaluate; as lines or as JSON."""
+    """Evaluate; as lines or as JSON. What is being done goes to standard error."""
     given = parse(EvaluateFlags, argv, prog="saddlepoint evaluate")
 
     from saddlepoint import api
 
-    scores = api.evaluate(given.target, against=given.against, num=given.num, checkpoint=given.checkpoint, seed=given.seed, data_root=given.data_root)
-    print(json.dumps(scores, indent=2) if given.json else "\n".join(lines(scores)))
+    settings = {field.name: getattr(given, field.name) for field in dataclasses.fields(given) if field.name not in ("target", "json")}
+    scores = api.evaluate(given.target, **settings, show=lambda line: print(line, file=sys.stderr))
+    print(json.dumps(scores, indent=2) if given.json else "\n".join(lines(readable(scores))))
     return 0
+
+
+def readable(result: dict[str, Any]) -> dict[str, Any]:
+    """A result whose scores are one line each.
+
+    >>> readable({"scores": {"fd": {"value": 12.34567, "error": 0.25, "floor": 3.0, "better": "lower"}}})
+    {'scores': {'fd': '12.35 +- 0.25 (floor 3, lower is better)'}}
+    """
+    if "scores" not in result:
+        return result
+    shown = {}
+    for name, score in result["scores"].items():
+        error = "" if score["error"] is None else f" +- {score['error']:.2g}"
+        floor = "no floor" if score["floor"] is None else f"floor {score['floor']:.4g}"
+        better = "" if score["better"] == "none" else f", {score['better']} is better"
+        shown[name] = f"{score['value']:.4g}{error} ({floor}{better})"
+    return {**result, "scores": shown}

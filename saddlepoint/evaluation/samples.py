@@ -17,15 +17,16 @@ from saddlepoint.games.game import Samples
 CHUNK = 64  # samples drawn at once; a sample depends on (seed, its number), so this may not change
 
 
-def draw_samples(game: Samples, num: int, *, seed: int = 0, label: int | None = None) -> Tensor:
-    """Draw ``num`` samples: images as uint8 [num, c, h, w], points as float32 [num, d], on the CPU.
+def draw_samples(game: Samples, num: int, *, seed: int = 0, label: int | None = None, first: int = 0) -> Tensor:
+    """Draw samples ``first`` to ``first + num - 1``: images as uint8 [num, c, h, w], points as float32 [num, d], on the CPU.
 
-    Sample i depends on (seed, i) alone, not on ``num``.
+    Sample i depends on (seed, i) alone, not on ``num``; ``first`` is a multiple of ``CHUNK``.
     """
+    assert first % CHUNK == 0, f"the first sample is a multiple of {CHUNK}; {first} came"
     device = next(game.parameters()).device  # type: ignore[attr-defined]
     dtype = next(p.dtype for p in game.parameters() if p.is_floating_point())  # type: ignore[attr-defined]
     chunks = []
-    for start in range(0, num, CHUNK):
+    for start in range(first, first + num, CHUNK):
         draws = Draws.seeded(seed, "sample", start, device=device, dtype=dtype)
         labels = None if label is None else torch.full((CHUNK,), label, device=device)
         x = game.sample(CHUNK, draws, labels).float()

@@ -39,7 +39,7 @@ def test_every_verb_has_a_file_and_a_function():
         ("train", "TrainFlags", {"recipe", "config", "plan", "show", "settings"}),
         ("resume", "ResumeFlags", {"show"}),
         ("sample", "SampleFlags", set()),
-        ("evaluate", "EvaluateFlags", set()),
+        ("evaluate", "EvaluateFlags", {"show"}),
         ("report", "ReportFlags", set()),
         ("demo", "DemoFlags", {"show"}),
     ],

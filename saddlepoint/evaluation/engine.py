@@ -1,0 +1,154 @@
+"""The evaluation engine: samples to features once, features to every metric asked for, each score with its floor, its error and its protocol.
+
+The floor of a score is the same metric of held-out real samples, as many as there are generated ones, against the same real samples.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+
+from saddlepoint.data.records import Dataset
+from saddlepoint.draws import derive_seed
+from saddlepoint.errors import DataError, UsageError, nearest
+from saddlepoint.evaluation.extractors import Extractor, points_as_they_are
+from saddlepoint.evaluation.measures import LIMIT, MEASURES, Measure, Result
+from saddlepoint.evaluation.sets import SampleSet, of_data
+from saddlepoint.evaluation.store import Features
+
+Tell = Callable[[str], None]
+FEW = 10_000  # samples below which a Frechet distance is known to be far from its limit (Heusel et al. 2017)
+
+
+def find_measures(names: Sequence[str]) -> list[Measure]:
+    """Metrics by name, each once, in the order given.
+
+    Raises:
+        UsageError: for an unknown name, with the nearest.
+    """
+    for name in names:
+        if name not in MEASURES:
+            raise UsageError(f"There is no metric {name!r}. {nearest(name, MEASURES)} All: {', '.join(MEASURES)}.")
+    if not names:
+        raise UsageError(f"Name at least one metric: {', '.join(MEASURES)}.")
+    return [MEASURES[name] for name in dict.fromkeys(names)]
+
+
+def divide(dataset: Dataset, num_real: int | None, num_fake: int, seed: int) -> tuple[SampleSet, SampleSet | None]:
+    """Real samples to compare with, and others held out for the floor, chosen at random without overlap.
+
+    Args:
+        dataset: real data.
+        num_real: how many to compare with; None: as many as are generated, at most half of the data.
+        num_fake: generated samples; so many are held out. Where the data cannot spare them there is no floor.
+        seed: of the choice.
+    """
+    records = len(dataset)
+    if records < 2:
+        raise DataError(f"A distribution cannot be compared with {records} real sample; {dataset.spec.name} has no more. Use more data.")
+    if num_real is not None and not 2 <= num_real <= records:
+        raise UsageError(f"{dataset.spec.name} has {records} records; {num_real} real samples were asked for. Use 2 to {records}.")
+    rng = torch.Generator().manual_seed(derive_seed("evaluation", seed))
+    order = torch.randperm(records, generator=rng)
+    count = max(2, min(num_fake, records // 2)) if num_real is None else num_real
+    held = order[count : count + num_fake]
+    return of_data(dataset, order[:count]), of_data(dataset, held) if len(held) == num_fake else None
+
+
+def evaluate(
+    real: SampleSet, held: SampleSet | None, fake: SampleSet, *, metrics: Sequence[str], extractor: Extractor | None, tell: Tell | None = None
+) -> dict[str, Any]:
+    """Score generated samples against real ones.
+
+    Args:
+        real: to compare with.
+        held: real ones for the floor, as many as generated; None: no floor.
+        fake: generated ones.
+        metrics: names in MEASURES.
+        extractor: for images; points are their own features.
+        tell: told what is being done, and what it will cost before it starts.
+    Returns:
+        scores: by name, each {"value", "error" (standard error or None), "floor" (or None), "better"}; notes: what a reader should know, sentences;
+        protocol: how the numbers were made, without what only the caller knows.
+    Raises:
+        UsageError: for a metric that these samples or this extractor do not allow.
+    """
+    chosen = find_measures(metrics)
+    _check(real, fake)
+    seen_by = extractor if real.kind == "image" else points_as_they_are(math.prod(real.shape))
+    if seen_by is None:
+        raise UsageError("Images need an extractor. Choose quick, lite0, inception, clip, dinov2, vgg16 or module:attribute.")
+    for measure in chosen:
+        if real.kind not in measure.kinds:
+            raise UsageError(f"The metric {measure.name} is of {' and '.join(measure.kinds)} samples; these are {real.kind}. Leave it out.")
+    looked = {
+        name: Features(who, seen_by, _progress(name, tell)) for name, who in (("real", real), ("held-out real", held), ("generated", fake)) if who
+    }
+    scores: dict[str, dict[str, Any]] = {}
+    for measure in chosen:
+        if tell is not None and measure.cost(looked["real"], looked["generated"]):
+            tell(measure.cost(looked["real"], looked["generated"]))
+        result = measure.run(looked["real"], looked["generated"], True)
+        floor = measure.run(looked["real"], looked["held-out real"], False) if held is not None else None
+        scores |= _tabulate(measure, result, floor)
+    protocol = {
+        "data": real.name,
+        **seen_by.stamp,
+        "resolution": [*fake.shape],
+        "num_real": real.num,
+        "num_fake": fake.num,
+        "settings": {measure.name: measure.settings for measure in chosen if measure.settings},
+        "error": "standard error: jackknife over groups of generated samples, real samples held fixed",
+        "floor": f"{fake.num} other real samples in place of the generated" if held is not None else "none: the data cannot spare so many records",
+    }
+    return {"scores": scores, "notes": _notes(chosen, real, fake, seen_by, held), "protocol": protocol}
+
+
+def _check(real: SampleSet, fake: SampleSet) -> None:
+    """Refuse sets that cannot be compared."""
+    if fake.num < 2:
+        raise UsageError(f"A distribution needs at least 2 generated samples; {fake.name} gives {fake.num}. Draw more samples.")
+    if real.kind != fake.kind:
+        raise UsageError(f"{real.name} holds {real.kind} samples and {fake.name} {fake.kind}. Compare like with like.")
+    if (real.shape != fake.shape) and (real.kind == "points" or real.shape[1:] != fake.shape[1:]):
+        raise UsageError(f"Real samples have shape {[*real.shape]} and generated {[*fake.shape]}. Bring both to one size with --resolution.")
+
+
+def _progress(what: str, tell: Tell | None) -> Callable[[int, int], None] | None:
+    if tell is None:
+        return None
+    return lambda done, of: tell(f"features of {what} samples: {done:,} of {of:,}")
+
+
+def _tabulate(measure: Measure, result: Result, floor: Result | None) -> dict[str, dict[str, Any]]:
+    """One entry a score; JSON has no NaN, so an error that is unknown is None."""
+    return {
+        name: {
+            "value": value,
+            "error": None if math.isnan(result.errors[name]) else result.errors[name],
+            "floor": None if floor is None else floor.values[name],
+            "better": measure.better[name],
+        }
+        for name, value in result.values.items()
+    }
+
+
+def _notes(chosen: Sequence[Measure], real: SampleSet, fake: SampleSet, extractor: Extractor, held: SampleSet | None) -> list[str]:
+    """What a reader of the numbers should know."""
+    notes = []
+    count = min(real.num, fake.num)
+    if count < FEW and any(measure.name == "fd" for measure in chosen):
+        why = f"{count} samples a side are few: a Frechet distance is biased upward below {FEW:,}"
+        cure = "compare only with equal numbers, and prefer kid, which is unbiased" if "kid" in MEASURES else "compare only with equal numbers"
+        notes.append(f"{why}; {cure}.")
+    if count <= extractor.dimension and any(measure.name == "fd" for measure in chosen):
+        notes.append(f"{count} samples do not fill {extractor.dimension} dimensions: the covariances are singular, and the distance is mostly bias.")
+    if max(real.num, fake.num) > LIMIT and any(measure.pairs for measure in chosen):
+        names = ", ".join(measure.name for measure in chosen if measure.pairs)
+        notes.append(f"{names}: of the first {LIMIT:,} samples a side.")
+    if held is None:
+        notes.append(f"No floor: that needs {real.num} + {fake.num} real records. Ask for fewer with --num or --num-real.")
+    return notes

@@ -1,0 +1,111 @@
+"""Sets of samples that are read a chunk at a time, whatever they come from: data, a trained game, a function.
+
+Axes: n samples, c channels, h w image, d dimension.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from saddlepoint.data.records import Dataset
+from saddlepoint.draws import derive_seed
+from saddlepoint.errors import UsageError
+from saddlepoint.evaluation.extractors import hash_weights
+from saddlepoint.evaluation.samples import CHUNK, draw_samples
+from saddlepoint.games.game import Samples
+
+CHUNK_ROWS = 8 * CHUNK  # rows of a chunk of features
+Draw = Callable[[int, torch.Generator], Tensor]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampleSet:
+    """Samples by number.
+
+    Attributes:
+        name: for the reader.
+        kind: "image" (uint8 [n, c, h, w]) or "points" (float32 [n, d]).
+        shape: of one sample.
+        num: how many.
+        content_hash: equal only for equal samples; "" if it cannot be known, and then nothing made of them is kept.
+        read: samples start to stop - 1; start is a multiple of CHUNK_ROWS.
+        labels: their classes int64 [n], likewise; None without.
+    """
+
+    name: str
+    kind: Literal["image", "points"]
+    shape: tuple[int, ...]
+    num: int
+    content_hash: str
+    read: Callable[[int, int], Tensor]
+    labels: Callable[[int, int], Tensor] | None = None
+
+    def first(self, num: int) -> SampleSet:
+        """The first ``num`` samples; their hash stays, so that features of more serve fewer."""
+        return replace(self, num=num)
+
+
+def of_data(dataset: Dataset, rows: Tensor) -> SampleSet:
+    """The records of a data set at ``rows`` (int64 [n])."""
+    spec = dataset.spec
+    field = "image" if spec.kind == "image" else "point"
+
+    def read(start: int, stop: int) -> Tensor:
+        return dataset.records(rows[start:stop])[field]
+
+    def labels(start: int, stop: int) -> Tensor:
+        return dataset.records(rows[start:stop])["label"]
+
+    digest = hashlib.sha256(spec.content_hash.encode() + rows.numpy().tobytes()).hexdigest() if spec.content_hash else ""
+    classes = labels if "label" in spec.fields else None
+    return SampleSet(name=spec.name, kind=spec.kind, shape=spec.shape, num=len(rows), content_hash=digest, read=read, labels=classes)
+
+
+def of_game(game: Samples, num: int, *, name: str, seed: int) -> SampleSet:
+    """The first ``num`` samples that a trained game draws from a seed."""
+    assert isinstance(game, nn.Module)
+    one = draw_samples(game, 1, seed=seed)
+
+    def read(start: int, stop: int) -> Tensor:
+        return draw_samples(game, stop - start, seed=seed, first=start)
+
+    digest = hashlib.sha256(f"{hash_weights(game.state_dict())} {seed}".encode()).hexdigest()
+    return SampleSet(name=name, kind="image" if one.ndim == 4 else "points", shape=tuple(one.shape[1:]), num=num, content_hash=digest, read=read)
+
+
+def of_function(draw: Draw, num: int, *, name: str, seed: int) -> SampleSet:
+    """Samples that ``draw(n, rng)`` makes: images float [n, c, h, w] in [-1, 1] or uint8, or points [n, d].
+
+    Each chunk has a random generator of its own, made from the seed and the chunk's number; nothing is kept, as the function is not known.
+    """
+
+    def read(start: int, stop: int) -> Tensor:
+        parts = []
+        for begin in range(start, stop, CHUNK):
+            rng = torch.Generator().manual_seed(derive_seed(seed, "sample", begin))
+            with torch.no_grad():
+                drawn = draw(CHUNK, rng)
+            if not isinstance(drawn, Tensor) or len(drawn) != CHUNK or drawn.ndim not in (2, 4):
+                came = list(drawn.shape) if isinstance(drawn, Tensor) else type(drawn).__name__
+                raise UsageError(f"The generator must give a tensor [n, c, h, w] or [n, d] for n = {CHUNK}; {came} came.")
+            parts.append(as_samples(drawn))
+        return torch.cat(parts)[: stop - start]
+
+    one = read(0, 1)
+    return SampleSet(name=name, kind="image" if one.ndim == 4 else "points", shape=tuple(one.shape[1:]), num=num, content_hash="", read=read)
+
+
+def as_samples(drawn: Tensor) -> Tensor:
+    """Images as uint8 (rounded from [-1, 1]), points as float32, on the CPU."""
+    drawn = drawn.detach().cpu()
+    if not torch.isfinite(drawn).all():
+        raise UsageError("The generator gave samples with NaN or infinity. Look at its weights.")
+    if drawn.ndim == 4 and drawn.dtype != torch.uint8:
+        return (drawn.float().clamp(-1, 1) * 127.5 + 127.5).round().to(torch.uint8)
+    return drawn if drawn.ndim == 4 else drawn.float()

@@ -1,0 +1,104 @@
+"""Comparisons: best and last of each run, unlike protocols marked and not ranked, a table and plots."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+
+import saddlepoint
+from saddlepoint.cli.main import main
+from saddlepoint.errors import DataError, StorageError, UsageError
+
+PROTOCOL = {"extractor": "quick", "num_real": 100, "num_fake": 100, "content_hash": "a"}
+
+
+def evaluation(fd, precision=0.5, **changes):
+    score = {"error": 0.1, "floor": 1.0}
+    scores = {
+        "fd": {"value": fd, "better": "lower", **score},
+        "precision": {"value": precision, "better": "higher", **score},
+        "recall": {"value": 0.4, "better": "higher", **score},
+    }
+    return {"round": 9, "scores": scores, "protocol": PROTOCOL | changes}
+
+
+def quick(round, value):
+    protocol = {"metric": "quick_frechet", "num_fake": 50}
+    floor = {"quick_frechet": 0.5, "coverage": 0.9}
+    return {
+        "round": round,
+        "images_seen": 64 * round,
+        "metric": "quick_frechet",
+        "quick_frechet": value,
+        "coverage": 0.3,
+        "floor": floor,
+        "protocol": protocol,
+    }
+
+
+def make(folder, evaluations=(), scores=()):
+    folder.mkdir()
+    (folder / "run.json").write_text("{}")
+    for name, records in (("evaluations", evaluations), ("scores", scores)):
+        (folder / f"{name}.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
+    return folder
+
+
+def test_best_and_last_and_who_is_better(tmp_path) -> None:
+    a = make(tmp_path / "a", [evaluation(9.0), evaluation(5.0)], [quick(1, 7.0), quick(2, 3.0), quick(3, 4.0)])
+    b = make(tmp_path / "b", [evaluation(6.0, 0.8)], [quick(1, 2.0), quick(2, math.nan), quick(3, 6.0)])
+    result = saddlepoint.compare(a, b)
+    rows = {(row["name"], row["kind"]): row for row in result["rows"]}
+    assert rows["a", "evaluation"]["scores"]["fd"]["value"] == 5.0
+    assert [(rows[name, kind]["round"], rows[name, kind]["scores"]["quick_frechet"]["value"]) for name in "ab" for kind in ("best", "last")] == [
+        (2, 3.0),
+        (3, 4.0),
+        (1, 2.0),
+        (3, 6.0),
+    ]
+    assert result["best"] == {"fd": "a", "precision": "b", "recall": "a", "quick_frechet": "a"}  # by the last score, not the best
+    assert not any(row["differences"] for row in result["rows"])
+
+
+def test_unlike_protocols_are_marked_and_not_ranked(tmp_path) -> None:
+    a = make(tmp_path / "a", [evaluation(5.0)])
+    b = make(tmp_path / "b", [evaluation(1.0, num_fake=7, extractor="lite0")])
+    result = saddlepoint.compare(a, b)
+    assert result["rows"][1]["differences"] == ["extractor: quick and lite0", "number of generated samples: 100 and 7"]
+    assert result["best"] == {}
+    assert any(line.startswith("[1] b (evaluation) is not to be compared with the first: extractor: quick and lite0") for line in result["table"])
+
+
+def test_files_and_plots_on_the_command_line(tmp_path, capsys) -> None:
+    a = make(tmp_path / "a", [evaluation(5.0)], [quick(1, 7.0), quick(2, 3.0)])
+    (tmp_path / "b.json").write_text(json.dumps(evaluation(4.0)))
+    assert main(["compare", str(a), str(tmp_path / "b.json"), "--out", str(tmp_path / "out")]) == 0
+    shown = capsys.readouterr().out
+    assert "| b.json | evaluation | 9 | **4 +- 0.1** (1) |" in shown
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"table.md", "compare.json", "curves.svg", "precision-recall.svg"}
+    assert (tmp_path / "out" / "table.md").read_text() == shown
+    assert main(["compare", str(a), str(tmp_path / "b.json"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["best"]["fd"] == "b.json"
+
+
+def test_what_cannot_be_compared_is_refused_in_one_line(tmp_path) -> None:
+    a, empty = make(tmp_path / "a", [evaluation(5.0)]), make(tmp_path / "empty")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "other.json").write_text("[1]")
+    cases = [
+        ((a,), UsageError, "two targets or more"),
+        ((a, a), UsageError, "named once"),
+        ((a, empty), DataError, "has no scores yet"),
+        ((a, tmp_path / "folder"), DataError, "is no run folder"),
+        ((a, tmp_path / "none"), DataError, "no run folder or file"),
+        ((a, tmp_path / "other.json"), DataError, "has no protocol"),
+    ]
+    for targets, kind, message in cases:
+        with pytest.raises(kind, match=message) as raised:
+            saddlepoint.compare(*targets)
+        assert "\n" not in str(raised.value)
+    (tmp_path / "b.json").write_text(json.dumps(evaluation(4.0)))
+    with pytest.raises(StorageError, match="Cannot write the comparison"):
+        saddlepoint.compare(a, tmp_path / "b.json", out=tmp_path / "b.json")
