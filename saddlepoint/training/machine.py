@@ -6,6 +6,7 @@ import importlib.metadata
 import os
 import platform
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -39,8 +40,7 @@ def start_fabric(device: str = "auto", precision: Precision = "32-true") -> Fabr
     """Launch Lightning Fabric: one process, or the group that torchrun or SLURM started."""
     accelerator = pick_device(device)
     torch.set_float32_matmul_precision("high")
-    processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-    nodes = int(os.environ.get("WORLD_SIZE", "1")) // processes
+    processes, nodes = started_by(os.environ)
     if processes * nodes == 1:
         fabric = Fabric(accelerator=accelerator, devices=1, precision=precision)
     else:
@@ -51,6 +51,26 @@ def start_fabric(device: str = "auto", precision: Precision = "32-true") -> Fabr
         fabric = Fabric(accelerator=accelerator, devices=processes, num_nodes=nodes, strategy=strategy, precision=precision)
     fabric.launch()
     return fabric
+
+
+def started_by(environment: Mapping[str, str]) -> tuple[int, int]:
+    """Processes on each machine, and machines, as torchrun or SLURM's srun started them.
+
+    Raises:
+        UsageError: where SLURM was not told how many processes each machine has.
+
+    >>> started_by({"WORLD_SIZE": "8", "LOCAL_WORLD_SIZE": "4"}), started_by({})
+    ((4, 2), (1, 1))
+    """
+    if "LOCAL_WORLD_SIZE" in environment:
+        processes = int(environment["LOCAL_WORLD_SIZE"])
+        return processes, int(environment["WORLD_SIZE"]) // processes
+    if "SLURM_PROCID" not in environment or environment.get("SLURM_JOB_NAME") in ("bash", "interactive"):
+        return 1, 1
+    tasks, nodes = int(environment.get("SLURM_NTASKS", "1")), int(environment.get("SLURM_NNODES", "1"))
+    if tasks > 1 and "SLURM_NTASKS_PER_NODE" not in environment:
+        raise UsageError(f"SLURM started {tasks} tasks with --ntasks; the number on each machine is needed. Use --ntasks-per-node.")
+    return int(environment.get("SLURM_NTASKS_PER_NODE", "1")), nodes
 
 
 def hardware() -> str:

@@ -166,8 +166,13 @@ def occupied(group: Group, folder: Path) -> None:
     play(group, folder / "run", "slopes")
 
 
+def void(anything: object) -> None:
+    """Forget a result."""
+
+
 MODES: dict[str, Callable[[Group, Path], None]] = {
     "all cases": all_cases,
+    "slopes": lambda group, folder: void(play(group, folder / "run", "slopes")),
     "not finite": not_finite,
     "score fails": score_fails,
     "data of the first fails": lambda group, folder: data_fails(group, folder, rank=0),

@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -21,6 +22,8 @@ import torch
 from lightning_fabric import Fabric
 from safetensors.torch import load_file
 
+from saddlepoint.errors import UsageError
+from saddlepoint.training.machine import started_by
 from saddlepoint.training.together import Group
 
 WORKER = Path(__file__).with_name("process_worker.py")
@@ -138,14 +141,31 @@ def free_port() -> int:
         return port
 
 
-def end_of(mode: str, folder: Path) -> tuple[list[int], list[str], float]:
+def torchrun(rank: int) -> dict[str, str]:
+    """What torchrun tells each process."""
+    return {
+        "RANK": str(rank),
+        "LOCAL_RANK": str(rank),
+        "WORLD_SIZE": "2",
+        "LOCAL_WORLD_SIZE": "2",
+        "GROUP_RANK": "0",
+        "TORCHELASTIC_RUN_ID": "test",
+    }
+
+
+def srun(rank: int) -> dict[str, str]:
+    """What SLURM tells each process."""
+    counts = {"SLURM_NTASKS": "2", "SLURM_NTASKS_PER_NODE": "2", "SLURM_NNODES": "1"}
+    return counts | {"SLURM_PROCID": str(rank), "SLURM_LOCALID": str(rank), "SLURM_NODEID": "0", "SLURM_JOB_ID": "7", "SLURM_JOB_NAME": "gan"}
+
+
+def end_of(mode: str, folder: Path, started_by: Callable[[int], dict[str, str]] = torchrun) -> tuple[list[int], list[str], float]:
     """Two processes with no launcher that would end one for the other; returns exit codes, what they said, and the seconds between their ends."""
-    common = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "GROUP_RANK": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
-    common |= {"TORCHELASTIC_RUN_ID": "test", "TORCHELASTIC_ERROR_FILE": "", "OMP_NUM_THREADS": "1"}
+    common = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
     processes: list[Any] = []
     said = [folder / f"said-{rank}" for rank in range(2)]
     for rank in range(2):
-        environment = common | {"RANK": str(rank), "LOCAL_RANK": str(rank)}
+        environment = common | started_by(rank)
         given = {"environment": environment, "path": str(WORKER), "mode": mode, "folder": str(folder), "said": str(said[rank])}
         processes.append(FORK.Process(target=exec, args=(CHILD, given)))
         processes[-1].start()
@@ -158,6 +178,17 @@ def end_of(mode: str, folder: Path) -> tuple[list[int], list[str], float]:
         process.join()
     assert all(ends), f"a process hung: {[file.read_text() for file in said]}"
     return [process.exitcode for process in processes], [file.read_text() for file in said], abs(ends[0] - ends[1])
+
+
+def test_slurm_starts_them_too(one: Path, tmp_path: Path) -> None:
+    codes, said, _ = end_of("slopes", tmp_path, srun)
+    assert codes == [0, 0], said
+    assert largest_difference(last(one / "slopes"), last(tmp_path / "run")) < TOLERANCE
+
+
+def test_slurm_must_say_how_many_a_machine() -> None:
+    with pytest.raises(UsageError, match="SLURM started 4 tasks with --ntasks.*Use --ntasks-per-node"):
+        started_by({"SLURM_PROCID": "0", "SLURM_NTASKS": "4", "SLURM_NNODES": "2"})
 
 
 @pytest.mark.parametrize(
