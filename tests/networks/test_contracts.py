@@ -131,7 +131,7 @@ def test_penalty_on_the_slope_has_the_right_parameter_gradient(name: str) -> Non
     """Second derivatives of each D against central differences along one direction; in-place layers would show here."""
     discriminator = build(DISCRIMINATORS, name).eval()
     x = samples(DISCRIMINATORS[name][1], n=3).requires_grad_()
-    parameters = [p for p in discriminator.parameters()]
+    parameters = list(discriminator.parameters())
 
     def penalty() -> Tensor:
         (slope,) = torch.autograd.grad(discriminator(x).logits.sum(), x, create_graph=True)
