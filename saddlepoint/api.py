@@ -119,49 +119,49 @@ def train(
     Raises:
         SaddlepointError: one of saddlepoint.errors, for everything that a user can mend.
     """
-    entry = find_recipe(recipe)
-    _check_length(steps, minutes, kimg)
-    if micro_batches < 1 or keep_every < 0:
-        raise UsageError(f"micro_batches must be at least 1 and keep_every at least 0; they are {micro_batches} and {keep_every}.")
-    preset = preset or default_preset(entry, data)
-    if config is None:
-        config = configure(entry, preset, settings)
-    elif settings:
-        raise UsageError("Give a whole config or single settings, not both.")
-    if holds_points(data) and "resolution" not in settings:
-        config = dataclasses.replace(config, resolution=None)
-    dataset = open_data(data, resolution=config.resolution, root=None if data_root is None else Path(data_root))
-    if steps is None and minutes is None and kimg is None:
-        steps = config.rounds
-    images_a_round = config.batch * config.d_steps
-    horizon = steps or (-(-int(kimg * 1000) // images_a_round) if kimg else config.rounds)
-    plan = plan or dataclasses.replace(make_plan(steps, minutes, kimg, horizon), keep_every=keep_every, checkpoint_every=keep_every)
-    about = {
-        "recipe": entry.name,
-        "title": entry.title,
-        "paper": entry.paper,
-        "year": entry.year,
-        "url": entry.url,
-        "preset": preset,
-        "config": to_json(config),
-        "data": to_json(dataset.spec),
-        "source": {"name": data, "resolution": config.resolution, "root": None if data_root is None else str(data_root)},
-        "command": shlex.join(["saddlepoint", *sys.argv[1:]])
-        if sys.argv and Path(sys.argv[0]).name in ("saddlepoint", "__main__.py")
-        else "saddlepoint.train(...)",
-        "seed": seed,
-        "batch": config.batch,
-        "micro_batches": micro_batches,
-        "precision": precision,
-        "horizon": horizon,
-        "plan": to_json(plan),
-        "budget": {"steps": steps, "minutes": minutes, "kimg": kimg},
-        "versions": machine.versions(),
-        "commit": machine.commit(),
-        "hardware": machine.hardware(),
-    }
     fabric = machine.start_fabric(device, precision)
-    with together(fabric) as group:
+    with together(fabric) as group:  # from here on what one process finds wrong ends all
+        entry = find_recipe(recipe)
+        _check_length(steps, minutes, kimg)
+        if micro_batches < 1 or keep_every < 0:
+            raise UsageError(f"micro_batches must be at least 1 and keep_every at least 0; they are {micro_batches} and {keep_every}.")
+        preset = preset or default_preset(entry, data)
+        if config is None:
+            config = configure(entry, preset, settings)
+        elif settings:
+            raise UsageError("Give a whole config or single settings, not both.")
+        if holds_points(data) and "resolution" not in settings:
+            config = dataclasses.replace(config, resolution=None)
+        dataset = open_data(data, resolution=config.resolution, root=None if data_root is None else Path(data_root))
+        if steps is None and minutes is None and kimg is None:
+            steps = config.rounds
+        images_a_round = config.batch * config.d_steps
+        horizon = steps or (-(-int(kimg * 1000) // images_a_round) if kimg else config.rounds)
+        plan = plan or dataclasses.replace(make_plan(steps, minutes, kimg, horizon), keep_every=keep_every, checkpoint_every=keep_every)
+        about = {
+            "recipe": entry.name,
+            "title": entry.title,
+            "paper": entry.paper,
+            "year": entry.year,
+            "url": entry.url,
+            "preset": preset,
+            "config": to_json(config),
+            "data": to_json(dataset.spec),
+            "source": {"name": data, "resolution": config.resolution, "root": None if data_root is None else str(data_root)},
+            "command": shlex.join(["saddlepoint", *sys.argv[1:]])
+            if sys.argv and Path(sys.argv[0]).name in ("saddlepoint", "__main__.py")
+            else "saddlepoint.train(...)",
+            "seed": seed,
+            "batch": config.batch,
+            "micro_batches": micro_batches,
+            "precision": precision,
+            "horizon": horizon,
+            "plan": to_json(plan),
+            "budget": {"steps": steps, "minutes": minutes, "kimg": kimg},
+            "versions": machine.versions(),
+            "commit": machine.commit(),
+            "hardware": machine.hardware(),
+        }
         torch.manual_seed(derive_seed(seed, "initialisation"))
         data_for_game = entry.prepare(config, dataset) if entry.prepare else dataset
         game = entry.game(config, data_for_game)

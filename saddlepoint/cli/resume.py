@@ -40,6 +40,9 @@ def run(argv: list[str]) -> int:
     """Resume; prints the run folder."""
     given = parse(ResumeFlags, argv, prog="saddlepoint resume")
     if given.processes != 1 and not is_worker():
+        from saddlepoint.training.run import Run
+
+        Run.open(given.run)  # what is no run is refused once, not by each process
         return launch(["resume", *take(argv, "--processes")[1]], given.processes)
 
     from saddlepoint import api
