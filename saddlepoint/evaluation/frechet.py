@@ -21,7 +21,7 @@ import torch
 from saddlepoint.errors import UsageError
 from saddlepoint.evaluation.arrays import Float64, Rows, as_pair, as_rows
 
-_EXACT = 1e-11  # rounding allowed to the faster form, as a share of Tr C1 + Tr C2
+_EXACT = 1e-10  # rounding allowed to the faster form, as a share of Tr C1 + Tr C2
 _BLOCK = 8192  # rows in float64 at a time
 
 

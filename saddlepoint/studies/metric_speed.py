@@ -114,18 +114,28 @@ def _neighbours(given: argparse.Namespace) -> dict[str, Any]:
 
 
 def _compare(tasks: dict[str, Task], repeats: int) -> dict[str, Any]:
-    """Least seconds, value and ratio of each task; all take turns."""
+    """Least seconds by the clock and of the processor (all threads; less moved by other work on the machine), value and ratios; all take turns."""
     seconds: dict[str, float] = dict.fromkeys(tasks, float("inf"))
+    cpu: dict[str, float] = dict.fromkeys(tasks, float("inf"))
     values: dict[str, Any] = {}
     for _ in range(repeats):
         for name, task in tasks.items():
             with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
                 warnings.simplefilter("ignore")  # what a reference says of its own use of SciPy is not measured
-                start = time.perf_counter()
+                start, work = time.perf_counter(), time.process_time()
                 values[name] = task()
                 seconds[name] = min(seconds[name], time.perf_counter() - start)
-    own = seconds["saddlepoint"]
-    return {name: {"seconds": round(seconds[name], 4), "times ours": round(seconds[name] / own, 2), "value": _plain(values[name])} for name in tasks}
+                cpu[name] = min(cpu[name], time.process_time() - work)
+    return {
+        name: {
+            "seconds": round(seconds[name], 4),
+            "times ours": round(seconds[name] / seconds["saddlepoint"], 2),
+            "processor seconds": round(cpu[name], 4),
+            "processor times ours": round(cpu[name] / cpu["saddlepoint"], 2),
+            "value": _plain(values[name]),
+        }
+        for name in tasks
+    }
 
 
 def _symmetric(mean1: Float64, cov1: Float64, mean2: Float64, cov2: Float64) -> float:
