@@ -15,7 +15,8 @@ from saddlepoint.data.records import Dataset
 from saddlepoint.draws import derive_seed
 from saddlepoint.errors import DataError, UsageError, nearest
 from saddlepoint.evaluation.extractors import Extractor, points_as_they_are
-from saddlepoint.evaluation.measures import LIMIT, MEASURES, Measure, Result
+from saddlepoint.evaluation.measures import ELSEWHERE, MEASURES, Measure
+from saddlepoint.evaluation.scoring import LIMIT, Result
 from saddlepoint.evaluation.sets import SampleSet, of_data
 from saddlepoint.evaluation.store import Features
 
@@ -30,6 +31,8 @@ def find_measures(names: Sequence[str]) -> list[Measure]:
         UsageError: for an unknown name, with the nearest.
     """
     for name in names:
+        if name in ELSEWHERE:
+            raise UsageError(f"The metric {name} needs more than two sets of samples: call {ELSEWHERE[name]}.")
         if name not in MEASURES:
             raise UsageError(f"There is no metric {name!r}. {nearest(name, MEASURES)} All: {', '.join(MEASURES)}.")
     if not names:
@@ -101,7 +104,7 @@ def evaluate(
         "num_real": real.num,
         "num_fake": fake.num,
         "settings": {measure.name: measure.settings for measure in chosen if measure.settings},
-        "error": "standard error: jackknife over groups of generated samples, real samples held fixed",
+        "error": "standard error: jackknife over groups of generated samples, real ones held fixed, unless a metric's settings say otherwise",
         "floor": f"{fake.num} other real samples in place of the generated" if held is not None else "none: the data cannot spare so many records",
     }
     return {"scores": scores, "notes": _notes(chosen, real, fake, seen_by, held), "protocol": protocol}
@@ -130,7 +133,7 @@ def _tabulate(measure: Measure, result: Result, floor: Result | None) -> dict[st
             "value": value,
             "error": None if math.isnan(result.errors[name]) else result.errors[name],
             "floor": None if floor is None else floor.values[name],
-            "better": measure.better[name],
+            "better": measure.direction(name),
         }
         for name, value in result.values.items()
     }
@@ -142,8 +145,7 @@ def _notes(chosen: Sequence[Measure], real: SampleSet, fake: SampleSet, extracto
     count = min(real.num, fake.num)
     if count < FEW and any(measure.name == "fd" for measure in chosen):
         why = f"{count} samples a side are few: a Frechet distance is biased upward below {FEW:,}"
-        cure = "compare only with equal numbers, and prefer kid, which is unbiased" if "kid" in MEASURES else "compare only with equal numbers"
-        notes.append(f"{why}; {cure}.")
+        notes.append(f"{why}. Compare only with equal numbers, and prefer kid, which is unbiased.")
     if count <= extractor.dimension and any(measure.name == "fd" for measure in chosen):
         notes.append(f"{count} samples do not fill {extractor.dimension} dimensions: the covariances are singular, and the distance is mostly bias.")
     if max(real.num, fake.num) > LIMIT and any(measure.pairs for measure in chosen):

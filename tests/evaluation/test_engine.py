@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import signal
@@ -18,11 +19,18 @@ from torch import Tensor
 import saddlepoint
 from saddlepoint.data.sources import open_data
 from saddlepoint.errors import SaddlepointError, StorageError, UsageError
+from saddlepoint.evaluation import scoring
+from saddlepoint.evaluation.classwise import class_frechet
 from saddlepoint.evaluation.engine import divide, evaluate
 from saddlepoint.evaluation.extractors import Extractor, Outputs, open_extractor
 from saddlepoint.evaluation.frechet import frechet_distance
-from saddlepoint.evaluation.measures import MEASURES, jackknife
+from saddlepoint.evaluation.inception import inception_score
+from saddlepoint.evaluation.kernel import kernel_distance
+from saddlepoint.evaluation.laplacian import laplacian_sliced_wasserstein
+from saddlepoint.evaluation.measures import ELSEWHERE, MEASURES
+from saddlepoint.evaluation.msssim import ms_ssim_diversity
 from saddlepoint.evaluation.protocol import differences
+from saddlepoint.evaluation.scoring import jackknife
 from saddlepoint.evaluation.sets import CHUNK_ROWS, SampleSet, of_data, of_function
 from saddlepoint.evaluation.store import Features
 
@@ -163,11 +171,9 @@ def test_jackknife_of_a_mean_is_its_standard_error() -> None:
     assert jackknife(left_out) == pytest.approx(values.std(ddof=1) / np.sqrt(50), rel=1e-12)
 
 
-@pytest.mark.parametrize("name", sorted(MEASURES))
+@pytest.mark.parametrize("name", sorted(name for name, measure in MEASURES.items() if "points" in measure.kinds and name != "class-fd"))
 def test_every_metric_has_score_floor_and_error(name) -> None:
     real, held, fake = points(num=200), points(0.0, num=200), points(3.0, num=200)
-    if "points" not in MEASURES[name].kinds or MEASURES[name].output != "features":
-        pytest.skip("of images or of class probabilities: tested with them")
     result = evaluate(real, held, fake, metrics=[name], extractor=None)
     assert set(result["scores"]) == set(MEASURES[name].better)
     for score in result["scores"].values():
@@ -202,6 +208,34 @@ def test_real_and_held_out_samples_do_not_overlap() -> None:
     shared = sum(tuple(image.flatten().tolist()) in rows for image in held.read(0, 500))
     assert shared == 0
     assert divide(data, len(data) - 10, 500, 0)[1] is None
+
+
+def test_metrics_of_images_agree_with_their_functions(monkeypatch) -> None:
+    monkeypatch.setattr(scoring, "ms_ssim_diversity", functools.partial(ms_ssim_diversity, pairs=300))
+    monkeypatch.setattr(scoring, "laplacian_sliced_wasserstein", functools.partial(laplacian_sliced_wasserstein, patches_per_image=8))
+    data = open_data("fashion")
+    real, held, fake = (of_data(data, torch.arange(start, start + 600)) for start in (0, 600, 1200))
+    extractor = open_extractor("quick:fashion")
+    scores = evaluate(real, held, fake, metrics=["is", "kid", "class-fd", "ms-ssim", "swd"], extractor=extractor)["scores"]
+    images = [data.records(torch.arange(start, start + 600)) for start in (0, 1200)]
+    found = [extractor(records["image"]) for records in images]
+    assert scores["is"]["value"] == pytest.approx(inception_score(found[1]["probabilities"]).value, rel=1e-9)
+    assert scores["kid"]["value"] == kernel_distance(found[0]["features"], found[1]["features"]).value
+    within = class_frechet(found[0]["features"], images[0]["label"], found[1]["features"], images[1]["label"]).value
+    assert scores["class_fd"]["value"] == pytest.approx(within, rel=1e-7)
+    assert scores["swd_28"]["value"] == scores["swd"]["value"] > 0
+    assert scores["ms_ssim"]["value"] == pytest.approx(scores["ms_ssim"]["floor"], abs=0.05)
+    assert all(score["error"] is not None for name, score in scores.items() if name != "class_fd")
+
+
+def test_metrics_that_the_samples_do_not_allow_are_refused() -> None:
+    gray = of_data(open_data("fashion"), torch.arange(20))
+    bare = of_function(lambda n, rng: torch.zeros(n, 1, 28, 28), 20, name="gray", seed=0)
+    cases = [(points(), points(), "is", "is of image samples; these are points"), (gray, bare, "class-fd", "class of every sample; gray has none")]
+    cases += [(gray, gray, "is", "quick gives no probabilities"), *((gray, gray, name, f"metric {name} needs more") for name in ELSEWHERE)]
+    for real, fake, metric, message in cases:
+        with pytest.raises(UsageError, match=message):
+            evaluate(real, None, fake, metrics=[metric], extractor=open_extractor("quick"))
 
 
 # -- through the front door ----------------------------------------------------------------------------------------------------------------
@@ -254,6 +288,12 @@ def test_quick_with_classes_gives_probabilities() -> None:
     found = extractor(open_data("fashion").records(torch.arange(10))["image"])
     assert found["probabilities"].shape == (10, 10)
     assert torch.allclose(found["probabilities"].sum(1), torch.ones(10))
+
+
+def test_the_page_names_every_metric() -> None:
+    page = (Path(saddlepoint.__file__).parents[1] / "docs" / "evaluation.md").read_text()
+    for measure in MEASURES.values():
+        assert f"| `{measure.name}` | {', '.join(f'`{score}`' for score in measure.better)}" in page
 
 
 # -- protocols -----------------------------------------------------------------------------------------------------------------------------
