@@ -83,6 +83,25 @@ def test_files_and_plots_on_the_command_line(tmp_path, capsys) -> None:
     assert json.loads(capsys.readouterr().out)["best"]["fd"] == "b.json"
 
 
+def test_runs_from_training_to_comparison(tmp_path, capsys) -> None:
+    runs = [tmp_path / name for name in ("a", "b")]
+    for seed, folder in enumerate(runs):
+        saddlepoint.train("wgan-gp", data="ring8", out=folder, preset="toy", steps=2, seed=seed, width=8, batch=16)
+        result = saddlepoint.evaluate(folder, metrics="fd,precision-recall", num=600)
+        assert json.loads((folder / "evaluations.jsonl").read_text()) == result
+        assert result["round"] == 2 and result["protocol"]["ema"] is False and result["protocol"]["truncation"] == 1.0
+    again = saddlepoint.evaluate(runs[0], metrics="fd,precision-recall", num=600)
+    assert again["scores"] == saddlepoint.evaluate(runs[0], metrics="fd,precision-recall", num=600)["scores"]
+    compared = saddlepoint.compare(*runs)
+    assert set(compared["best"]) >= {"fd", "precision", "recall"}
+    capsys.readouterr()
+    assert main(["evaluate", str(runs[0]), "--metrics", "fd", "--num", "600"]) == 0
+    shown = capsys.readouterr()
+    assert "lower is better)" in shown.out and "features of" not in shown.out
+    with pytest.raises(UsageError, match="size of their own"):
+        saddlepoint.evaluate(runs[0], metrics="fd", resolution=8)
+
+
 def test_what_cannot_be_compared_is_refused_in_one_line(tmp_path) -> None:
     a, empty = make(tmp_path / "a", [evaluation(5.0)]), make(tmp_path / "empty")
     (tmp_path / "folder").mkdir()
