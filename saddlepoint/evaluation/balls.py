@@ -137,8 +137,13 @@ def _settle(centred: _Centred, near: NDArray[np.float32], index: Ints, k: int) -
     gamma, largest = _gamma(torch.float32, rows.shape[1]), float(centred.half_norms.max(initial=0.0))
     for start in range(0, len(rows), _PAIRS):
         here = slice(start, start + _PAIRS)
-        squared[here] = _kth_of(rows, np.arange(start, min(start + _PAIRS, len(rows))), index[here], k)
-        beyond = near[here].max(1) - gamma * (centred.half_norms[here] + largest)  # nothing left out is nearer than this
+        slack = gamma * (centred.half_norms[here] + largest)  # each of ``near`` is off by less
+        about = np.partition(near[here], k - 1, axis=1)[:, k - 1]  # so the k-th neighbour lies within this and one slack
+        found = np.where(near[here] < (about - 2 * slack)[:, None], -1.0, np.inf)  # certainly nearer, certainly farther, or to be computed
+        at, column = np.nonzero(np.abs(near[here] - about[:, None]) <= 2 * slack[:, None])
+        found[at, column] = pair_distances(rows, rows, at + start, index[here][at, column])
+        squared[here] = np.partition(found, k - 1, axis=1)[:, k - 1]
+        beyond = near[here].max(1) - slack  # nothing left out is nearer than this
         half = squared[here] * centred.scale**2 / 2
         open_rows.append(start + np.flatnonzero((half > 0) & (beyond <= half)))
     again = np.concatenate(open_rows) if index.shape[1] < len(rows) - 1 else np.zeros(0, np.int64)
