@@ -382,7 +382,7 @@ def evaluate(
         num_real: real samples to compare with; None: as many as generated, at most half of the data, so that the rest gives the floor.
         resolution: side that all images are brought to; None: that of the samples.
         checkpoint: of a run: "last", "best" or a round.
-        seed: of the latents and of the choice of real samples.
+        seed: of the latents, of the choice of real samples, and of generated ones where there are more than asked for.
         device: where features are computed.
         data_root: where downloaded data sets are.
         show: told what is being done, and what it costs before it starts.
@@ -461,7 +461,9 @@ def _generated(
     count = num or min(usual, len(given))
     if len(given) < count:
         raise UsageError(f"{target} holds {len(given)} samples; {count} were asked for. Use --num {len(given)} or fewer.")
-    return of_data(given, torch.arange(count)), against, {"samples": str(target), "truncation": None, "root": root}
+    rng = torch.Generator().manual_seed(derive_seed("generated", seed))  # files are in order, so the first ones would be of one class
+    rows = torch.randperm(len(given), generator=rng)[:count].sort().values
+    return of_data(given, rows), against, {"samples": str(target), "truncation": None, "root": root}
 
 
 def _quick_score(fake: SampleSet, real: Dataset, num: int | None, seed: int) -> dict[str, Any]:

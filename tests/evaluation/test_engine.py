@@ -249,6 +249,19 @@ def test_a_folder_against_data_with_its_protocol() -> None:
     assert json.loads(json.dumps(result, allow_nan=False)) == result
 
 
+def test_fewer_samples_than_there_are_come_from_all_of_them(tmp_path) -> None:
+    ordered = np.repeat(np.array([0, 255], np.uint8), 100)[:, None, None, None] * np.ones((1, 1, 8, 8), np.uint8)
+    np.save(tmp_path / "ordered.npy", ordered)
+    result = saddlepoint.evaluate(tmp_path / "ordered.npy", against=str(tmp_path / "ordered.npy"), metrics="fd", num=60)
+    assert result["scores"]["fd"]["value"] < 0.2 * frechet_of_one_class(ordered)
+
+
+def frechet_of_one_class(ordered: np.ndarray) -> float:
+    quick = open_extractor("quick")
+    whole, first = quick(torch.from_numpy(ordered))["features"], quick(torch.from_numpy(ordered[:60]))["features"]
+    return frechet_distance(whole, first)
+
+
 def test_a_function_is_scored() -> None:
     def gray(n: int, rng: torch.Generator) -> Tensor:
         return torch.rand(n, 1, 28, 28, generator=rng) * 2 - 1
