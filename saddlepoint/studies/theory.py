@@ -85,11 +85,11 @@ def unrolled_page(found: Found) -> str:
         last = [run["looks"][-1] for run in runs]
         best = [min(run["looks"], key=lambda look: math.inf if look["sliced_w1"] is None else look["sliced_w1"]) for run in runs]
         cells = [cell([look[key] for look in looks], form) for looks in (last, best) for key, form in keys]
-        rows.append([name, *cells, cell([run["cpu_sec"] for run in runs], "{:.0f}")])
+        rows.append([name, str(len(runs)), *cells, cell([run["cpu_sec"] for run in runs], "{:.0f}")])
     headings = ["modes", "modes, 20 each", "high quality", "sliced W1"]
     job = next(iter(found.values()))[0]["job"]
     protocol = f"{job['rounds']} rounds of batch {job['settings']['batch']}; 25,000 of 512 in the demonstration."
-    return f"{protocol}\n\n" + lines(["arm", *headings, *(f"best: {heading}" for heading in headings), "CPU s"], rows)
+    return f"{protocol}\n\n" + lines(["arm", "seeds", *headings, *(f"best: {heading}" for heading in headings), "CPU s"], rows)
 
 
 def figure_of(panels: int, columns: int, size: tuple[float, float] = (2.6, 2.5)) -> tuple[Figure, Any]:

@@ -51,7 +51,7 @@ class Protocol:
         lr: of Adam, where both players have the same.
     """
 
-    updates: int = 1000
+    updates: int = 500
     width: int = 128
     batch: int = 128
     latent_dim: int = 2

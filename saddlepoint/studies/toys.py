@@ -106,12 +106,13 @@ def page(records: Sequence[Record], protocol: Protocol, seeds: int, data: Sequen
     """The tables with the protocol that they were made under."""
     stopped = [f"`{record['job']['arm']}` on {record['job']['data']}" for record in records if record["stopped"]]
     parts = [
-        f"{seeds} seeds a line; median (least to most). {protocol.updates} updates of the generator, batch {protocol.batch}, z of "
+        f"Seeds a line: {seeds}; median (least to most). {protocol.updates} updates of the generator, batch {protocol.batch}, z of "
         f"{protocol.latent_dim} numbers, three hidden ReLU layers of {protocol.width} units in G and D, Adam at {protocol.lr:g} where the "
         f"recipe's preset has one rate for both players. {SAMPLES} samples; a mode is captured by one sample within three deviations, in the "
         f"stricter count by {STRICT}. *Best* is the one of ten looks on the way with the smallest sliced Wasserstein-1 distance to {SAMPLES} real "
         f"points; everything else is of the last round. *real points*: five other sets of {SAMPLES} real points, the ceiling and the floor.",
-        f"Made by `python -m saddlepoint.studies.toys --seeds {seeds}` at commit {about['commit'] or 'unknown'} on {about['hardware']}, "
+        f"Made by `python -m saddlepoint.studies.toys --seeds {seeds} --updates {protocol.updates}` at commit "
+        f"{about['commit'] or 'unknown'} on {about['hardware']}, "
         f"one thread a run, torch {about['versions']['torch']}.",
     ]
     if stopped:

@@ -113,7 +113,7 @@ def test_the_command_leaves_a_table_numbers_and_a_picture(tmp_path, monkeypatch,
     toys.main(command)
     assert capsys.readouterr().err == ""  # nothing was missing
     text = (tmp_path / "tables" / "toys.md").read_text()
-    assert "`gan --generator-loss minimax`" in text and "2 seeds a line" in text
+    assert "`gan --generator-loss minimax`" in text and "Seeds a line: 2" in text
     numbers = json.loads((tmp_path / "tables" / "toys.json").read_text())
     assert len(numbers["runs"]) == 4 and numbers["protocol"]["updates"] == 2
     assert (tmp_path / "toys.png").stat().st_size > 1000
