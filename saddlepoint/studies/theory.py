@@ -42,7 +42,7 @@ def dirac_page(found: Found) -> str:
     for name, each in found.items():
         values = "" if each["eigenvalues"] is None else ", ".join(f"{real:.2f}{imaginary:+.2f}i" for real, imaginary in each["eigenvalues"])
         gap = "" if each["gap"] is None else f"{each['gap']:.0e}"
-        rows.append([name, values, cell(each["late"], "{:.3f}"), gap, "yes" if each["converges"] else "no"])
+        rows.append([name.replace("|", "\\|"), values, cell(each["late"], "{:.3f}"), gap, "yes" if each["converges"] else "no"])
     return lines(["method", "eigenvalues at the equilibrium", "distance, last fifth", "from theory", "converges in theory"], rows)
 
 
