@@ -40,6 +40,13 @@ class TrainerConfig:
     horizon: int = 1
 
 
+def _seed_default(seed: int) -> None:
+    """Seed the generators that layers of other libraries draw from; torch.manual_seed does it too, at half a millisecond a turn."""
+    torch.default_generator.manual_seed(seed)
+    if torch.cuda.is_initialized():
+        torch.cuda.manual_seed(seed)
+
+
 class Trainer:
     """Plays rounds of a game on data.
 
@@ -145,7 +152,7 @@ class Trainer:
         sums: dict[str, Tensor] = {}
         for m in range(k):
             key = (*self.game.round_key, "turn", index)
-            torch.manual_seed(derive_seed(*key, rank, m))  # for layers of other libraries that use the default generator
+            _seed_default(derive_seed(*key, rank, m))
             pieces = self.fabric.world_size * k
             self.game.draws = Draws.seeded(*key, device=self.fabric.device, dtype=self.dtype, piece=rank * k + m, pieces=pieces)
             with use(self.game.draws), self.fabric.autocast():
