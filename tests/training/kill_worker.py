@@ -37,12 +37,13 @@ def die_at_call(number: int | None) -> None:
     shutil.rmtree = deadly(shutil.rmtree)  # type: ignore[assignment]
 
 
-torch.set_num_threads(1)
-given: dict[str, Any] = globals()
-die_at_call(given["die_at"])
-if (Path(given["folder"]) / "run.json").exists():
-    api.resume(given["folder"])
-else:  # killed before the run was described: there is nothing to resume
-    api.train(out=given["folder"], plan=given["plan"], **given["case"])
-if given["counted"]:
-    Path(given["counted"]).write_text(str(calls))
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    given: dict[str, Any] = globals()
+    die_at_call(given["die_at"])
+    if (Path(given["folder"]) / "run.json").exists():
+        api.resume(given["folder"])
+    else:  # killed before the run was described: there is nothing to resume
+        api.train(out=given["folder"], plan=given["plan"], **given["case"])
+    if given["counted"]:
+        Path(given["counted"]).write_text(str(calls))
