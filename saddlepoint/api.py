@@ -387,7 +387,7 @@ def evaluate(
         data_root: where downloaded data sets are.
         show: told what is being done, and what it costs before it starts.
     Returns:
-        With metrics: scores by name with error and floor, notes, protocol. The quick score: its numbers, their floor and protocol.
+        Where metrics are named, scores by name with error and floor, notes and protocol; otherwise the quick score, its floor and protocol.
         A run keeps it as a line of RUN/evaluations.jsonl.
     Raises:
         SaddlepointError: one of saddlepoint.errors, for everything that a user can mend.

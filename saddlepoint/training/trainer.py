@@ -43,7 +43,7 @@ class TrainerConfig:
 def _seed_default(seed: int) -> None:
     """Seed the generators that layers of other libraries draw from; torch.manual_seed does it too, at half a millisecond a turn."""
     torch.default_generator.manual_seed(seed)
-    if torch.cuda.is_initialized():
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         torch.cuda.manual_seed(seed)
 
 
