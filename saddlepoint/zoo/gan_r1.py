@@ -40,7 +40,7 @@ def halflife_kimg(decay: float, batch: int) -> float:
     """Half-life in thousands of images of an average that keeps ``decay`` of itself a step.
 
     >>> round(halflife_kimg(0.999, batch=64), 2)
-    44.33
+    44.34
     """
     return batch * math.log(0.5) / math.log(decay) / 1000
 
