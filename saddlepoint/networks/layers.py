@@ -98,7 +98,7 @@ class _WeightNorm(nn.Module):
         return self._map(x, self.bias)
 
     def _map(self, x: Tensor, bias: Tensor | None) -> Tensor:
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must say how its weight maps x.")
 
 
 class WeightNormLinear(_WeightNorm):
