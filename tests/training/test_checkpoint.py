@@ -23,6 +23,7 @@ from saddlepoint.training.checkpoint import PARTS, Checkpoint, list_checkpoints,
 from saddlepoint.training.observers import Watchers
 from saddlepoint.training.plan import Plan
 from saddlepoint.training.run import Run
+from saddlepoint.verbs import training as verbs
 
 TINY: dict[str, Any] = {"data": "ring8", "width": 4, "batch": 8, "latent_dim": 4, "device": "cpu"}
 PLAN = Plan(steps=6, log_every=2, preview_every=0, score_every=0, checkpoint_every=2)
@@ -274,7 +275,7 @@ class PlantedScores:
 
 
 def test_the_last_two_the_best_and_every_nth_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(api, "make_watchers", lambda run, game, data, show: Watchers(scorer=PlantedScores()))
+    monkeypatch.setattr(verbs, "make_watchers", lambda run, game, data, show: Watchers(scorer=PlantedScores()))
     plan = Plan(steps=11, log_every=2, preview_every=0, score_every=1, checkpoint_every=1, keep_every=5)
     run = api.train("wgan-gp", out=tmp_path / "run", plan=plan, **TINY)
     assert [round for round, _ in run.checkpoints()] == [3, 5, 10, 11]

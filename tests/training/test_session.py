@@ -20,6 +20,7 @@ from saddlepoint.games.player import Adam
 from saddlepoint.training.observers import Watchers
 from saddlepoint.training.plan import Plan
 from saddlepoint.training.run import Run
+from saddlepoint.verbs import training as verbs
 
 TINY: dict[str, Any] = {"recipe": "nsgan", "data": "ring8", "width": 8, "batch": 8, "latent_dim": 4, "device": "cpu"}
 SHORT = Plan(steps=6, log_every=2, preview_every=0, score_every=0)
@@ -171,7 +172,7 @@ class Greedy:
 
 
 def test_memory_that_runs_out_later_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(api, "make_watchers", lambda run, game, data, show: Watchers(scorer=Greedy()))
+    monkeypatch.setattr(verbs, "make_watchers", lambda run, game, data, show: Watchers(scorer=Greedy()))
     plan = Plan(steps=4, preview_every=0, score_every=3, checkpoint_every=2)
     with pytest.raises(
         MemoryLimitError, match=r"The memory is full: a batch of 8 in 1 piece\(s\) did not fit. Train anew with --micro-batches 2"
@@ -229,7 +230,7 @@ class Poison:
 def test_a_broken_weight_behind_finite_losses_is_not_saved(
     which: Callable[[Game], torch.Tensor], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(api, "make_watchers", lambda run, game, data, show: Watchers(scorer=Poison(game, which, 4)))
+    monkeypatch.setattr(verbs, "make_watchers", lambda run, game, data, show: Watchers(scorer=Poison(game, which, 4)))
     plan = Plan(steps=8, log_every=4, preview_every=0, score_every=1, checkpoint_every=1)
     with pytest.raises(NotFiniteError, match=words):
         api.train(**TINY, ema_halflife_kimg=0.1, out=tmp_path / "run", plan=plan)
@@ -242,7 +243,7 @@ def test_a_broken_weight_behind_finite_losses_is_not_saved(
 
 def test_what_the_health_monitor_says_is_written_shown_and_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A generator that stands still is told from the data; the sentence comes once, in a broken run as in a whole one."""
-    monkeypatch.setattr(api, "make_watchers", lambda run, game, data, show: Watchers(monitor=HealthMonitor(Limits(patience_rounds=20)), show=show))
+    monkeypatch.setattr(verbs, "make_watchers", lambda run, game, data, show: Watchers(monitor=HealthMonitor(Limits(patience_rounds=20)), show=show))
     still = TINY | {"generator_optimizer": Adam(lr=1e-12), "discriminator_optimizer": Adam(lr=2e-2), "batch": 16}
     plan, said = Plan(steps=160, log_every=2, preview_every=0, score_every=0), []
     run = api.train(**still, out=tmp_path / "run", plan=plan, show=said.append).folder

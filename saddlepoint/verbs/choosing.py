@@ -1,0 +1,84 @@
+"""What to train, how long, and how often to look: what is settled before a run begins."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from saddlepoint.data.sources import list_data, open_data
+from saddlepoint.errors import DataError, UsageError, nearest
+from saddlepoint.games.adversarial import AdversarialConfig
+from saddlepoint.training.plan import Plan
+from saddlepoint.zoo.catalogue import Recipe
+
+
+def holds_points(data: str) -> bool:
+    """Whether a name or path is of points rather than images, as far as can be told without opening it."""
+    cards = {card.name: card.kind for card in list_data()}
+    name = data.rpartition(":")[0] if data.endswith((":train", ":test")) else data
+    if name not in cards and Path(name).suffix in (".npy", ".npz") and Path(name).is_file():
+        with contextlib.suppress(DataError, UsageError):  # what is wrong with it is said where it is opened for use
+            return open_data(name).spec.kind == "points"
+    return cards.get(name) == "points"
+
+
+def default_preset(recipe: Recipe, data: str) -> str:
+    """The preset for two cores that fits the data: "toy" for points where the recipe has it, otherwise "small"."""
+    return "toy" if "toy" in recipe.presets and holds_points(data) else "small"
+
+
+def configure(recipe: Recipe, preset: str, settings: dict[str, Any]) -> AdversarialConfig:
+    """A preset with some settings changed.
+
+    Raises:
+        UsageError: for a setting the recipe does not have, with the nearest names.
+    """
+    config = recipe.preset(preset)
+    names = {field.name for field in dataclasses.fields(config)}
+    for name in settings:
+        if name not in names:
+            raise UsageError(f"{recipe.name} has no setting {name!r}. {nearest(name, names)}")
+    return dataclasses.replace(config, **settings)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Length:
+    """How long to train: at most one of the three, and more than nothing; none of them means the preset's own length.
+
+    Raises:
+        UsageError: for several, or for one that is not above 0.
+    """
+
+    steps: int | None = None
+    minutes: float | None = None
+    kimg: float | None = None
+
+    def __post_init__(self) -> None:
+        if len(self.limits()) > 1:
+            raise UsageError("Give one of steps, minutes and kimg, not several.")
+        for name, value in self.limits().items():
+            if not value > 0:
+                raise UsageError(f"{name} must be more than 0; it is {value}.")
+
+    def limits(self) -> dict[str, float]:
+        """What was given."""
+        return {name: value for name, value in vars(self).items() if value is not None}
+
+    def horizon(self, config: AdversarialConfig) -> int:
+        """Rounds that schedules are stretched over."""
+        if self.kimg is not None:
+            return -(-int(self.kimg * 1000) // (config.batch * config.d_steps))
+        return self.steps or config.rounds
+
+
+def make_plan(length: Length, horizon: int, keep_every: int = 0) -> Plan:
+    """About twenty sample grids and ten scores a run."""
+    kept = Plan(**vars(length), keep_every=keep_every, checkpoint_every=keep_every)
+    if length.minutes is not None:
+        return dataclasses.replace(kept, preview_every=0, score_every=0, by_clock=True)
+    log_every = max(1, min(20, horizon // 50))
+    preview_every, score_every = max(1, min(1000, horizon // 20)), max(1, min(2000, horizon // 10))
+    return dataclasses.replace(kept, log_every=log_every, preview_every=preview_every, score_every=score_every)

@@ -1,0 +1,125 @@
+"""A trained run in use: its game loaded, samples, the page, where it stands."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from saddlepoint.config import from_json
+from saddlepoint.data.records import Dataset
+from saddlepoint.data.sources import open_data
+from saddlepoint.draws import derive_seed
+from saddlepoint.errors import DataError, UsageError
+from saddlepoint.games.game import Game, Samples
+from saddlepoint.training.checkpoint import restore_game
+from saddlepoint.training.run import Run
+from saddlepoint.zoo.catalogue import find_recipe
+
+NEIGHBOURS_SHOWN = 24  # samples in a report beside their nearest real images
+
+
+def load_game(run: Run) -> tuple[Game, Dataset]:
+    """Build the game of a run, as it was before round one, and open its data.
+
+    Raises:
+        DataError: if the data is no longer what the run was trained on.
+    """
+    about, entry = run.about, find_recipe(run.about["recipe"])
+    source = about["source"]
+    dataset = open_data(source["name"], resolution=source["resolution"], root=None if source["root"] is None else Path(source["root"]))
+    found, trained = dataset.spec.content_hash, about["data"]["content_hash"]
+    if found != trained:
+        name = source["name"]
+        raise DataError(f"{name} is no longer the data of this run: its content hash is {found}, it was {trained}. Restore it, or start a new run.")
+    config = from_json(type(entry.preset("paper")), about["config"])
+    torch.manual_seed(derive_seed(about["seed"], "initialisation"))
+    prepared = entry.prepare(config, dataset) if entry.prepare else dataset
+    return entry.game(config, prepared), prepared
+
+
+def load(run: str | Path, *, checkpoint: str = "last") -> tuple[Game, Run]:
+    """The trained game of a run, on the CPU, in the state of a checkpoint."""
+    opened = Run.open(Path(run))
+    saved, path = opened.load(checkpoint)
+    game, _ = load_game(opened)
+    if opened.about["precision"] == "64-true":
+        game.double()
+    restore_game(game, saved.game, path)
+    game.clock.round, game.clock.images_seen = saved.state["round"], saved.state["images_seen"]
+    return game.eval(), opened
+
+
+def sample(
+    run: str | Path, *, num: int = 64, out: str | Path | None = None, seed: int = 0, checkpoint: str = "last", label: int | None = None
+) -> Tensor:
+    """Draw samples from a run; sample i depends on (seed, i) alone, not on how many are drawn.
+
+    Args:
+        run: the run folder.
+        num: how many.
+        out: where to write them: .png (one grid), .npy, .npz, or a folder of PNG files; None writes nothing.
+        seed: of the latents.
+        checkpoint: "last", "best" or a round.
+        label: class of all samples, for conditional recipes; None draws classes too.
+    Returns:
+        Images uint8 [num, c, h, w], or points float32 [num, d].
+    """
+    from saddlepoint.evaluation.samples import draw_samples, write_samples
+
+    if num < 1:
+        raise UsageError(f"At least 1 sample is needed; num is {num}.")
+    game, _ = load(run, checkpoint=checkpoint)
+    samples = draw_samples(as_sampler(game), num, seed=seed, label=label)
+    if out is not None:
+        write_samples(samples, Path(out))
+    return samples
+
+
+def as_sampler(game: Game) -> Samples:
+    """The game as something that draws samples.
+
+    Raises:
+        UsageError: if it cannot.
+    """
+    if not isinstance(game, Samples):
+        raise UsageError(f"{type(game).__name__} cannot draw samples from nothing. `saddlepoint info RUN` says what it can do.")
+    return game
+
+
+def report(run: str | Path) -> Path:
+    """Write the run's report.html, one file that opens in any browser, and return its path.
+
+    The nearest real images are searched for where the run's data is still at hand; without it that section says so.
+    """
+    from saddlepoint.evaluation.memorisation import write_nearest
+    from saddlepoint.evaluation.samples import draw_samples
+    from saddlepoint.report.html import write_report
+
+    opened = Run.open(Path(run))
+    if opened.checkpoints() and opened.about["data"]["kind"] == "image":
+        with contextlib.suppress(DataError):
+            game, data = load_game(opened)
+            saved, path = opened.load()
+            restore_game(game, saved.game, path)
+            write_nearest(opened.folder, draw_samples(as_sampler(game), NEIGHBOURS_SHOWN, seed=opened.about["seed"]), data)
+    return write_report(opened.folder)
+
+
+def info(run: str | Path) -> dict[str, Any]:
+    """What a run is and where it stands: its description, checkpoints, last losses and scores."""
+    from saddlepoint.training.storage import read_lines
+
+    opened = Run.open(Path(run))
+    log, scores = read_lines(opened.folder / "log.jsonl"), read_lines(opened.folder / "scores.jsonl")
+    return {
+        **opened.about,
+        "checkpoints": [round for round, _ in opened.checkpoints()],
+        "best": opened.best_round(),
+        "last_log": log[-1] if log else None,
+        "last_score": scores[-1] if scores else None,
+        "health": read_lines(opened.folder / "health.jsonl"),
+    }
