@@ -12,7 +12,7 @@ Axes: n batch, c channels, h w image, d latent.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import replace
 from functools import partial
 from typing import Any, Literal
 
@@ -20,58 +20,16 @@ import torch
 from torch import Tensor, nn
 
 from saddlepoint.data.records import Batch
-from saddlepoint.draws import Draws, use
+from saddlepoint.draws import Draws, truncated_normal, use
 from saddlepoint.errors import UsageError
 from saddlepoint.games.game import Game, Loss, Turn, halflife_decay, turn
-from saddlepoint.games.player import SGD, Adam, Clock, RMSprop, Schedule, linear_decay
+from saddlepoint.games.player import Adam, Clock, Optimizer, linear_decay
+from saddlepoint.games.settings import AdversarialConfig
 from saddlepoint.games.terms import Judge, Scene, Term
 from saddlepoint.networks.base import Judgement, mixes_samples
 from saddlepoint.networks.spectral import refresh_spectral_norms
 from saddlepoint.objectives.objective import Objective
-
-
-@dataclass(frozen=True, kw_only=True)
-class AdversarialConfig:
-    """Settings that every recipe of the adversarial game has; a recipe's own configuration adds to them.
-
-    Attributes:
-        batch: real records in the whole batch of a turn.
-        rounds: published length of training; learning-rate schedules are stretched over it unless a run's length is given.
-        resolution: of square images; None keeps the data's own.
-        latent_dim: d of z [n, d].
-        latent: distribution of z: standard normal, uniform on [-1, 1], or uniform on [0, 1] ("unit-uniform").
-        d_steps: discriminator turns a round (k of Algorithm 1).
-        g_steps: generator turns a round.
-        g_batch_factor: fakes in a generator's turn per real record.
-        share_fakes: the generator's turn reuses the fakes of the discriminator's (as in the DCGAN releases) instead of fresh ones (Algorithm 1).
-        generator_optimizer: how G moves.
-        discriminator_optimizer: how D moves.
-        lr_decay: "linear": both learning rates fall linearly to 0 over the rounds.
-        ema_halflife_kimg: half-life of the generator's average in thousands of images; None keeps no average.
-        augment: DiffAugment policy such as "color,translation,cutout" (Zhao et al. 2020); "" is off.
-    """
-
-    batch: int = 64
-    rounds: int = 100_000
-    resolution: int | None = None
-    latent_dim: int = 100
-    latent: Literal["normal", "uniform", "unit-uniform"] = "normal"
-    d_steps: int = 1
-    g_steps: int = 1
-    g_batch_factor: int = 1
-    share_fakes: bool = False
-    generator_optimizer: Adam | RMSprop | SGD = field(default_factory=Adam)
-    discriminator_optimizer: Adam | RMSprop | SGD = field(default_factory=Adam)
-    lr_decay: Literal["constant", "linear"] = "constant"
-    ema_halflife_kimg: float | None = None
-    augment: str = ""
-
-    def __post_init__(self) -> None:
-        for name in ("batch", "rounds", "latent_dim", "d_steps", "g_steps", "g_batch_factor"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"{name} must be at least 1; it is {getattr(self, name)}.")
-        if self.share_fakes and (self.d_steps, self.g_steps, self.g_batch_factor) != (1, 1, 1):
-            raise UsageError("share_fakes needs one turn of each player on equal batches: d_steps, g_steps and g_batch_factor must be 1.")
+from saddlepoint.views.watchful import WatchfulView
 
 
 class AdversarialGame(Game):
@@ -90,6 +48,7 @@ class AdversarialGame(Game):
         opponent: what G plays against; None means D as it is (A8 plays against D as it will be).
         d_steps: clock -> discriminator turns of this round; None means ``config.d_steps``.
         adversarial_weight: of the value function in G's loss; 0 where feature matching replaces it.
+        ema_decay: clock -> decay of G's average; None follows ``config.ema_halflife_kimg``.
         players: settings of :class:`Player` by player name: schedule, before_move, after_move, clip_norm.
     """
 
@@ -108,6 +67,7 @@ class AdversarialGame(Game):
         opponent: Callable[[AdversarialGame, Batch, Tensor, Tensor | None], Judge] | None = None,
         d_steps: Callable[[Clock], int] | None = None,
         adversarial_weight: float = 1.0,
+        ema_decay: Callable[[Clock], float] | None = None,
         players: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
         super().__init__()
@@ -119,14 +79,22 @@ class AdversarialGame(Game):
         self.d_steps = d_steps or (lambda clock: config.d_steps)
         self.joint = not mixes_samples(discriminator) and view_fakes != "never"
         settings = {name: dict((players or {}).get(name, {})) for name in ("discriminator", "generator")}
-        for name, optimizer in (("discriminator", config.discriminator_optimizer), ("generator", config.generator_optimizer)):
-            settings[name].setdefault("schedule", self._schedule(optimizer.lr))
+        for name, asked in (("discriminator", config.discriminator_optimizer), ("generator", config.generator_optimizer)):
+            optimizer = self._adapted(name, asked)
+            settings[name].setdefault("schedule", linear_decay(optimizer.lr) if config.lr_decay == "linear" else None)
             self.add_player(name, [self.get_submodule(name)], optimizer, **settings[name])
         if config.ema_halflife_kimg is not None:
-            self.add_average("generator", "generator", halflife_decay(config.ema_halflife_kimg))
+            ema_decay = ema_decay or halflife_decay(config.ema_halflife_kimg, config.ema_rampup)
+        if ema_decay is not None:
+            self.add_average("generator", "generator", ema_decay)
 
-    def _schedule(self, lr: float) -> Schedule | None:
-        return linear_decay(lr) if self.config.lr_decay == "linear" else None
+    def _adapted(self, player: str, optimizer: Optimizer) -> Optimizer:
+        """Adam for the extra moves of lazy terms: lr and betas as if each move were a share c of itself (StyleGAN2, section 3.1)."""
+        extra = sum(1 / term.every for term in self.terms if isinstance(term, Term) and term.player == player and term.alone)
+        if not extra or not isinstance(optimizer, Adam):
+            return optimizer
+        c = 1 / (1 + extra)  # k / (k + 1) for one term every k rounds
+        return replace(optimizer, lr=optimizer.lr * c, beta1=optimizer.beta1**c, beta2=optimizer.beta2**c)
 
     @property
     def saturates(self) -> bool:
@@ -134,11 +102,15 @@ class AdversarialGame(Game):
         return self.objective.saturates
 
     def play(self) -> Iterator[Turn]:
-        """Algorithm 1: k discriminator turns, then the generator's."""
+        """Algorithm 1: k discriminator turns, then the generator's; after either, a move for the terms that are minimised alone."""
         for _ in range(self.d_steps(self.clock)):
             yield self.discriminator_turn
+        if self._terms("discriminator", alone=True):
+            yield self.discriminator_regularisation
         for _ in range(self.config.g_steps):
             yield self.generator_turn
+        if self._terms("generator", alone=True):
+            yield self.generator_regularisation
 
     @turn("discriminator")
     def discriminator_turn(self, batch: Batch) -> Loss:
@@ -151,8 +123,10 @@ class AdversarialGame(Game):
         labels = self.labels_of(batch)
         real, fake = self._judge_both(x_real, x_fake, labels, fake_labels, together=self.joint and slope != {"real"})
         loss = Loss(adversarial=self.objective.discriminator(real.logits, fake.logits, labels).mean())
-        scene = Scene(batch, x_real, x_fake, real, fake, labels, fake_labels, self.judge, self.draws, self.clock.round)
-        opinion = self._opinion(real.logits.detach(), fake.logits.detach())
+        scene = self._scene(batch, x_real=x_real, x_fake=x_fake, real=real, fake=fake, labels=labels, fake_labels=fake_labels)
+        opinion = self.objective.opinion(real.logits.detach(), fake.logits.detach())
+        if isinstance(self.view, WatchfulView):
+            opinion |= self.view.watch(real.logits.detach())
         return self._with_terms(loss, terms, scene).watch(**opinion)
 
     @turn("generator", batch="same")
@@ -171,8 +145,20 @@ class AdversarialGame(Game):
         if self.adversarial_weight:
             real_logits = None if real is None else real.logits
             loss.add("adversarial", self.adversarial_weight * self.objective.generator(fake.logits, real_logits, fake_labels).mean())
-        scene = Scene(batch, x_real, x_fake, real, fake, labels, fake_labels, judge, self.draws, self.clock.round)
+        scene = self._scene(batch, judge, x_real=x_real, x_fake=x_fake, real=real, fake=fake, labels=labels, fake_labels=fake_labels)
         return self._with_terms(loss, terms, scene)
+
+    @turn("discriminator", batch="same")
+    def discriminator_regularisation(self, batch: Batch) -> Loss:
+        """D's terms that are minimised alone, on the real samples of its turn."""
+        x_real, labels = self.reals(batch).detach().requires_grad_(), self.labels_of(batch)
+        scene = self._scene(batch, x_real=x_real, real=self.judge(x_real, labels), labels=labels)
+        return self._with_terms(Loss(), self._terms("discriminator", alone=True), scene)
+
+    @turn("generator", batch="same")
+    def generator_regularisation(self, batch: Batch) -> Loss:
+        """G's terms that are minimised alone."""
+        return self._with_terms(Loss(), self._terms("generator", alone=True), self._scene(batch))
 
     def reals(self, batch: Batch) -> Tensor:
         """The real samples of a batch."""
@@ -192,24 +178,45 @@ class AdversarialGame(Game):
             return draws.normal(n, d)
         return draws.uniform(n, d, low=-1.0 if self.config.latent == "uniform" else 0.0, high=1.0)
 
-    def generate(self, z: Tensor, labels: Tensor | None, generator: nn.Module | None = None) -> Tensor:
+    def generate(self, z: Tensor, labels: Tensor | None, generator: Callable[..., Tensor] | None = None) -> Tensor:
         """G(z), or G(z, labels) where conditional."""
         generator = generator or self.generator
         x: Tensor = generator(z) if self.num_classes is None else generator(z, labels)
         return x
 
     @torch.no_grad()
-    def sample(self, n: int, draws: Draws, labels: Tensor | None = None) -> Tensor:
-        """Draw n samples from the averaged generator, or from G where there is no average (protocol ``Samples``)."""
+    def sample(self, n: int, draws: Draws, labels: Tensor | None = None, truncation: float | None = None) -> Tensor:
+        """Draw n samples from the averaged generator, or from G where there is no average (protocol ``Samples``).
+
+        Args:
+            n: how many.
+            draws: of z, labels and noise.
+            labels: [n]; None draws them, where the generator is told any.
+            truncation: psi of a generator with styles; for others the largest size of z's numbers (Brock et al. 2019, section 3.1).
+        Raises:
+            UsageError: for a truncation of latents that are not normal.
+        """
         generator = getattr(self, "generator_ema", self.generator)
         was_training = generator.training
         generator.eval()
         with use(draws):
             if labels is None and self.num_classes is not None:
                 labels = draws.integers(n, high=self.num_classes)
-            x = self.generate(self.latents(n, draws), labels, generator)
+            z = self.latents(n, draws)
+            if truncation is None:
+                x = self.generate(z, labels, generator)
+            elif getattr(generator, "truncation", "latent") == "style":
+                x = self.generate(z, labels, partial(generator, truncation=truncation))
+            else:
+                x = self.generate(self._truncated(z, truncation), labels, generator)
         generator.train(was_training)
         return x
+
+    def _truncated(self, z: Tensor, threshold: float) -> Tensor:
+        if self.config.latent != "normal" or threshold <= 0:
+            given = f"this one draws {self.config.latent} numbers and was given {threshold}"
+            raise UsageError(f"Truncation needs a generator of normal latents and a threshold above 0; {given}. Leave it out.")
+        return truncated_normal(z, threshold)
 
     def before_turn(self, turn: Turn) -> None:
         """One power iteration of every spectral norm, whatever the number of micro-batches."""
@@ -219,13 +226,28 @@ class AdversarialGame(Game):
     def after_turn(self, turn: Turn, values: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """Let the objective and the terms move their running state."""
         logged: dict[str, Tensor] = {}
-        for part in (self.objective, *self.terms):
+        others = [self.objective, self.view, *(term for term in self.terms if not getattr(term, "alone", False))]
+        parts: list[Any] = [*self._terms(turn.player, alone=True)] if turn.name.endswith("regularisation") else others
+        for part in parts:
             if hasattr(part, "after_turn"):
                 logged |= part.after_turn(turn.player, values) or {}
         return logged
 
-    def _terms(self, player: str) -> list[Term]:
-        return [term for term in self.terms if isinstance(term, Term) and term.player == player and self.clock.round % term.every == 0]
+    def update_averages(self, turn: Turn) -> None:
+        """As the base, but not after a move that only regularises."""
+        if not turn.name.endswith("regularisation"):
+            super().update_averages(turn)
+
+    def _terms(self, player: str, *, alone: bool = False) -> list[Term]:
+        terms = [term for term in self.terms if isinstance(term, Term) and term.player == player and term.alone == alone]
+        return [term for term in terms if self.clock.round % term.every == 0]
+
+    def _scene(self, batch: Batch, judge: Judge | None = None, **seen: Any) -> Scene:
+        return Scene(batch, judge or self.judge, self.draws, self.clock, self.generator, self._latents_and_labels, **seen)
+
+    def _latents_and_labels(self, n: int) -> tuple[Tensor, Tensor | None]:
+        labels = self._fake_labels(n, self.draws)
+        return self.latents(n, self.draws), labels
 
     def _with_terms(self, loss: Loss, terms: list[Term], scene: Scene) -> Loss:
         for term in terms:
@@ -274,14 +296,5 @@ class AdversarialGame(Game):
         real, fake = (Judgement(*(part[side] for part in parts)) for side in (0, 1))  # type: ignore[arg-type]
         return real, fake
 
-    @torch.no_grad()
-    def _opinion(self, real_logits: Tensor, fake_logits: Tensor) -> dict[str, Tensor]:
-        """What D thinks: mean realness of real and fake, the share of pairs ordered rightly (0.5: cannot tell), the objective's own.
 
-        The i-th real is paired with the i-th fake: a mean over samples, the same however the batch is cut.
-        """
-        scores = [self.objective.score(logits) for logits in (real_logits, fake_logits)]
-        real, fake = (score.flatten(1).mean(1) if score.ndim > 1 else score for score in scores)
-        difference = real - fake
-        ordered = ((difference > 0).to(real.dtype) + 0.5 * (difference == 0).to(real.dtype)).mean()
-        return {"real": real.mean(), "fake": fake.mean(), "separation": ordered} | self.objective.watch(real_logits, fake_logits)
+__all__ = ["AdversarialConfig", "AdversarialGame"]

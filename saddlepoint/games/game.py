@@ -52,11 +52,12 @@ class Loss:
 
 @dataclass(frozen=True)
 class Turn:
-    """One move to be made: who moves, on which batch, and the method that gives the loss."""
+    """One move to be made: who moves, on which batch, the method that gives the loss, and that method's name."""
 
     player: str
     batch: Literal["new", "same"]
     loss: Callable[[Batch], Loss]
+    name: str = ""
 
     def __call__(self, batch: Batch) -> Loss:
         """Return the loss of this turn on a batch."""
@@ -71,7 +72,7 @@ class _TurnMethod:
         self.method, self.player, self.batch = method, player, batch
 
     def __get__(self, game: Any, owner: type) -> Any:
-        return self if game is None else Turn(self.player, self.batch, functools.partial(self.method, game))
+        return self if game is None else Turn(self.player, self.batch, functools.partial(self.method, game), self.method.__name__)
 
 
 def turn(player: str, *, batch: Literal["new", "same"] = "new") -> Callable[[Callable[[Any, Batch], Loss]], _TurnMethod]:
@@ -82,6 +83,37 @@ def turn(player: str, *, batch: Literal["new", "same"] = "new") -> Callable[[Cal
         batch: "new" real records, or the "same" as the turn before in this round. Records are read only if the turn looks at them.
     """
     return lambda method: _TurnMethod(method, player, batch)
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A stretch of rounds with its own play, resolution or batch: growing, pre-training, Stage I and II.
+
+    Attributes:
+        name: as the log and the game call it.
+        rounds: published length; a run of another length stretches all phases alike, and the last one goes on to the end.
+        batch: records in the whole batch of a turn; None: the run's.
+        fresh: players whose optimiser forgets what it gathered when the phase begins.
+    """
+
+    name: str
+    rounds: int
+    batch: int | None = None
+    fresh: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a round lies among the phases: the phase, its index, and its first round and the first round after it."""
+
+    phase: Phase
+    index: int
+    start: int
+    stop: int
+
+    def progress(self, round: int) -> float:
+        """Share of the phase that is done before ``round``, in [0, 1]."""
+        return min((round - self.start) / max(self.stop - self.start, 1), 1.0)
 
 
 @dataclass
@@ -126,6 +158,7 @@ class Game(nn.Module):
         draws: the random numbers of the turn under way.
         round_key: seed parts of the round under way, for draws that several turns share.
         kept: what one turn leaves for a later one of the same round, by (name, piece); emptied by the trainer after each round.
+        phases: stretches of rounds, in order; empty where training is one stretch.
     """
 
     def __init__(self) -> None:
@@ -136,6 +169,7 @@ class Game(nn.Module):
         self.draws = Draws()
         self.round_key: tuple[int | str, ...] = ("round",)
         self.kept: dict[tuple[str, int], Any] = {}
+        self.phases: tuple[Phase, ...] = ()
 
     def add_player(self, name: str, modules: list[nn.Module], optimizer: Optimizer, **settings: Any) -> Player:
         """Enter a player; ``settings`` are the other fields of :class:`Player`."""
@@ -153,6 +187,22 @@ class Game(nn.Module):
         """Whether a discriminator that tells real from fake perfectly leaves the generator nothing to learn from."""
         return False
 
+    @property
+    def place(self) -> Place | None:
+        """The phase that the clock is in; None where there are no phases."""
+        total = sum(phase.rounds for phase in self.phases)
+        done, start = 0, 0
+        for index, phase in enumerate(self.phases):
+            done += phase.rounds
+            stop = round(done * self.clock.horizon / total)
+            if self.clock.round < stop or index == len(self.phases) - 1:
+                return Place(phase, index, start, stop)
+            start = stop
+        return None
+
+    def begin_round(self) -> None:
+        """Called before the turns of each round, when the clock is set: a growing game sets the level of its networks here."""
+
     def play(self) -> Iterator[Turn]:
         """Yield the turns of one round, in the paper's order."""
         raise NotImplementedError(f"{type(self).__name__} must say in play() who moves in which order.")
@@ -165,10 +215,10 @@ class Game(nn.Module):
         return {}
 
     @torch.no_grad()
-    def update_averages(self, player: str) -> None:
-        """Move the averages that follow ``player``; integer buffers are copied, running statistics too."""
+    def update_averages(self, turn: Turn) -> None:
+        """Move the averages that follow the player of ``turn``; integer buffers are copied, running statistics too."""
         for average in self.averages:
-            if average.player != player:
+            if average.player != turn.player:
                 continue
             source, target = self.get_submodule(average.source), self.get_submodule(average.target)
             theirs: list[Tensor] = [*source.parameters()]
@@ -187,8 +237,8 @@ class Game(nn.Module):
 class Samples(Protocol):
     """A game that can draw samples from nothing but chance (and labels)."""
 
-    def sample(self, n: int, draws: Draws, labels: Tensor | None = None) -> Tensor:
-        """Draw n samples: images float [n, c, h, w] in [-1, 1] or points [n, d]."""
+    def sample(self, n: int, draws: Draws, labels: Tensor | None = None, truncation: float | None = None) -> Tensor:
+        """Draw n samples: images float [n, c, h, w] in [-1, 1] or points [n, d]; ``truncation`` trades their variety for quality."""
         ...
 
 

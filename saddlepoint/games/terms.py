@@ -18,6 +18,7 @@ from torch.nn.functional import cross_entropy
 
 from saddlepoint.data.records import Batch
 from saddlepoint.draws import Draws
+from saddlepoint.games.player import Clock
 from saddlepoint.networks.base import Judgement
 from saddlepoint.objectives import classes, energy, penalties
 
@@ -31,27 +32,31 @@ class Scene:
     Attributes:
         batch: the real records.
         x_real: real samples as D saw them, requiring grad where a term asked for the slope; None in a generator's turn that looks at no real sample.
-        x_fake: generated samples as D saw them.
+        x_fake: generated samples as D saw them; None in a turn that a term plays alone.
         real: D's judgement of ``x_real``, or None.
-        fake: D's judgement of ``x_fake``.
+        fake: D's judgement of ``x_fake``, or None.
         labels: of the real samples, or None.
         fake_labels: that the fakes were asked to have, or None.
         judge: D behind its view: judge(x, labels) -> Judgement.
         draws: random numbers of this turn.
-        rounds_done: for terms that start late.
+        clock: where training is.
+        generator: G.
+        latents: n -> (z, labels) for a term that makes samples of its own.
         watched: scalars that a term wants logged beside its value.
     """
 
     batch: Batch
-    x_real: Tensor | None
-    x_fake: Tensor
-    real: Judgement | None
-    fake: Judgement
-    labels: Tensor | None
-    fake_labels: Tensor | None
     judge: Judge
     draws: Draws
-    rounds_done: int
+    clock: Clock
+    generator: nn.Module
+    latents: Callable[[int], tuple[Tensor, Tensor | None]]
+    x_real: Tensor | None = None
+    x_fake: Tensor | None = None
+    real: Judgement | None = None
+    fake: Judgement | None = None
+    labels: Tensor | None = None
+    fake_labels: Tensor | None = None
     watched: dict[str, Tensor] = field(default_factory=dict)
 
 
@@ -62,12 +67,14 @@ class Term(nn.Module):
         name: in the log, behind the player's name.
         player: whose loss it joins.
         every: lazy interval in rounds; the value is multiplied by it (StyleGAN2, arXiv:1912.04958, section 3.1).
+        alone: whether the term is minimised in a move of its own, after the player's turn; such a term sees no fakes but those it makes itself.
         slope_at: which samples must require grad before D judges them: "real", "fake", both or none.
     """
 
     name: ClassVar[str]
     player: str = "discriminator"
     every: int = 1
+    alone: bool = False
     slope_at: ClassVar[frozenset[str]] = frozenset()
     needs_real: ClassVar[bool] = True
 
@@ -85,35 +92,45 @@ def _real(scene: Scene) -> tuple[Tensor, Judgement]:
     return scene.x_real, scene.real
 
 
+def _fake(scene: Scene) -> tuple[Tensor, Judgement]:
+    assert scene.x_fake is not None and scene.fake is not None, "a term that needs fakes met a turn without them"
+    return scene.x_fake, scene.fake
+
+
+def _at(weight: float | Callable[[Clock], float], clock: Clock) -> float:
+    return weight(clock) if callable(weight) else weight
+
+
 class R1(Term):
-    """gamma/2 times D's squared slope at real samples (Mescheder et al. 2018, arXiv:1801.04406, Eq. 9)."""
+    """gamma/2 times D's squared slope at real samples (Mescheder et al. 2018, arXiv:1801.04406, Eq. 9); gamma may follow the clock."""
 
     name = "r1"
     slope_at = frozenset({"real"})
 
-    def __init__(self, gamma: float, every: int = 1) -> None:
+    def __init__(self, gamma: float | Callable[[Clock], float], every: int = 1, *, alone: bool = False) -> None:
         super().__init__()
-        self.gamma, self.every = gamma, every
+        self.gamma, self.every, self.alone = gamma, every, alone
 
     def forward(self, scene: Scene) -> Tensor:
         """Return gamma/2 * mean of the squared slopes."""
         x_real, real = _real(scene)
-        return self.gamma / 2 * penalties.zero_centered_penalty(real.logits, x_real).mean()
+        return _at(self.gamma, scene.clock) / 2 * penalties.zero_centered_penalty(real.logits, x_real).mean()
 
 
 class R2(Term):
-    """gamma/2 times D's squared slope at generated samples (Mescheder et al. 2018, section 4.1)."""
+    """gamma/2 times D's squared slope at generated samples (Mescheder et al. 2018, section 4.1); gamma may follow the clock."""
 
     name = "r2"
     slope_at = frozenset({"fake"})
 
-    def __init__(self, gamma: float, every: int = 1) -> None:
+    def __init__(self, gamma: float | Callable[[Clock], float], every: int = 1) -> None:
         super().__init__()
         self.gamma, self.every = gamma, every
 
     def forward(self, scene: Scene) -> Tensor:
         """Return gamma/2 * mean of the squared slopes."""
-        return self.gamma / 2 * penalties.zero_centered_penalty(scene.fake.logits, scene.x_fake).mean()
+        x_fake, fake = _fake(scene)
+        return _at(self.gamma, scene.clock) / 2 * penalties.zero_centered_penalty(fake.logits, x_fake).mean()
 
 
 class GradientPenalty(Term):
@@ -127,10 +144,10 @@ class GradientPenalty(Term):
 
     def forward(self, scene: Scene) -> Tensor:
         """Judge u x + (1-u) G(z) with one u per sample, and return the weighted mean penalty."""
-        x_real, _ = _real(scene)
-        n = min(len(x_real), len(scene.x_fake))
+        x_real, x_fake = _real(scene)[0], _fake(scene)[0]
+        n = min(len(x_real), len(x_fake))
         u = scene.draws.uniform(n)
-        between = penalties.interpolates(x_real.detach()[:n], scene.x_fake.detach()[:n], u).requires_grad_()
+        between = penalties.interpolates(x_real.detach()[:n], x_fake.detach()[:n], u).requires_grad_()
         labels = None if scene.labels is None else scene.labels[:n]
         return self.weight * penalties.gradient_penalty(scene.judge(between, labels).logits, between).mean()
 
@@ -154,9 +171,9 @@ class LeCam(Term):
 
     def forward(self, scene: Scene) -> Tensor:
         """Return 0 before ``start_round`` and in the first turn, then the weighted penalty."""
-        _, real = _real(scene)
-        started = (self.turns > 0) & (scene.rounds_done >= self.start_round)
-        return self.weight * started * penalties.lecam(real.logits, scene.fake.logits, self.mean_real, self.mean_fake).mean()
+        real, fake = _real(scene)[1], _fake(scene)[1]
+        started = (self.turns > 0) & (scene.clock.round >= self.start_round)
+        return self.weight * started * penalties.lecam(real.logits, fake.logits, self.mean_real, self.mean_fake).mean()
 
     def after_turn(self, player: str, values: Mapping[str, Tensor]) -> None:
         """Move the running means of D's outputs."""
@@ -178,10 +195,10 @@ class FeatureMatching(Term):
 
     def forward(self, scene: Scene) -> Tensor:
         """Return the squared L2 (MNIST) or mean absolute (CIFAR) distance of the mean features."""
-        _, real = _real(scene)
-        assert real.features is not None and scene.fake.features is not None, "feature matching needs a discriminator that gives features"
+        real, fake = _real(scene)[1], _fake(scene)[1]
+        assert real.features is not None and fake.features is not None, "feature matching needs a discriminator that gives features"
         distance = penalties.feature_matching if self.norm == "l2" else penalties.feature_matching_absolute
-        return self.weight * distance(real.features, scene.fake.features)
+        return self.weight * distance(real.features, fake.features)
 
 
 class PullingAway(Term):
@@ -197,8 +214,9 @@ class PullingAway(Term):
 
     def forward(self, scene: Scene) -> Tensor:
         """Return the weighted mean squared cosine between different samples' codes."""
-        assert scene.fake.features is not None, "the pulling-away term needs a discriminator that gives features"
-        return self.weight * energy.pulling_away(scene.fake.features)
+        _, fake = _fake(scene)
+        assert fake.features is not None, "the pulling-away term needs a discriminator that gives features"
+        return self.weight * energy.pulling_away(fake.features)
 
 
 class AuxiliaryClassifier(Term):
@@ -223,8 +241,9 @@ class AuxiliaryClassifier(Term):
             assert real.class_logits is not None and scene.labels is not None
             losses.append(cross_entropy(real.class_logits, scene.labels))
         if self.player == "generator" or self.on_fakes:
-            assert scene.fake.class_logits is not None and scene.fake_labels is not None
-            losses.append(cross_entropy(scene.fake.class_logits, scene.fake_labels))
+            _, fake = _fake(scene)
+            assert fake.class_logits is not None and scene.fake_labels is not None
+            losses.append(cross_entropy(fake.class_logits, scene.fake_labels))
         return self.weight * torch.stack(losses).sum()
 
 

@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
 
+import torch
 from torch import Tensor
 
 from saddlepoint.errors import UsageError
@@ -65,3 +66,15 @@ class Objective(ABC):
     def watch(self, real_logits: Tensor, fake_logits: Tensor) -> dict[str, Tensor]:
         """Scalars worth logging in the discriminator's turn beside its loss: none unless a class says otherwise."""
         return {}
+
+    @torch.no_grad()
+    def opinion(self, real_logits: Tensor, fake_logits: Tensor) -> dict[str, Tensor]:
+        """What D thinks: mean realness of real and fake, the share of pairs ordered rightly (0.5: cannot tell), and what ``watch`` adds.
+
+        The i-th real is paired with the i-th fake: a mean over samples, the same however the batch is cut.
+        """
+        scores = [self.score(logits) for logits in (real_logits, fake_logits)]
+        real, fake = (score.flatten(1).mean(1) if score.ndim > 1 else score for score in scores)
+        difference = real - fake
+        ordered = ((difference > 0).to(real.dtype) + 0.5 * (difference == 0).to(real.dtype)).mean()
+        return {"real": real.mean(), "fake": fake.mean(), "separation": ordered} | self.watch(real_logits, fake_logits)

@@ -102,7 +102,7 @@ class OneSidedPenalty(GradientPenalty):
 
     def forward(self, scene: Scene) -> Tensor:
         """Judge between real and fake, and return the weighted mean penalty."""
-        assert scene.x_real is not None
+        assert scene.x_real is not None and scene.x_fake is not None
         x_real, x_fake = scene.x_real.detach(), scene.x_fake.detach()
         between = penalties.interpolates(x_real, x_fake, scene.draws.uniform(len(x_real))).requires_grad_()
         return self.weight * penalties.gradient_penalty(scene.judge(between).logits, between, one_sided=True).mean()

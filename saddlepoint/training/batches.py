@@ -42,7 +42,7 @@ class LazyBatch(Batch):
 class Feed:
     """The endless, resumable stream of whole batches, of which this process reads its rows.
 
-    The batch after ``reads`` batches is a pure function of (seed, reads): nothing of the order has to be saved but that number.
+    The batch after ``position`` records is a pure function of (seed, position): nothing of the order has to be saved but that number.
 
     Args:
         data: where records come from.
@@ -56,26 +56,32 @@ class Feed:
 
     def __init__(self, data: Dataset, *, seed: int, batch: int, rank: int, processes: int, device: torch.device, dtype: torch.dtype) -> None:
         self.data, self.order = data, Order(len(data), seed)
-        self.batch, self.own = batch, batch // processes
-        self.start = rank * self.own
+        self.rank, self.processes = rank, processes
+        self.resize(batch)
         self.device, self.dtype = device, dtype
-        self.reads = 0
-        self._ahead: tuple[int, Future[dict[str, Tensor]]] | None = None
+        self.position = 0
+        self._ahead: tuple[tuple[int, int], Future[dict[str, Tensor]]] | None = None
         self._pool = ThreadPoolExecutor(max_workers=1)
+
+    def resize(self, batch: int) -> None:
+        """Cut batches of another size from now on."""
+        self.batch, self.own = batch, batch // self.processes
 
     def next(self) -> LazyBatch:
         """The next batch; it counts as read only if somebody looks at it."""
         return LazyBatch(self.own, self._take)
 
     def _take(self) -> Batch:
-        position = self.reads
-        records = self._ahead[1].result() if self._ahead and self._ahead[0] == position else self._read(position)
-        self.reads += 1
-        self._ahead = (position + 1, self._pool.submit(self._read, position + 1))
+        wanted = (self.position, self.batch)
+        records = self._ahead[1].result() if self._ahead and self._ahead[0] == wanted else self._read(*wanted)
+        self.position += self.batch
+        ahead = (self.position, self.batch)
+        self._ahead = (ahead, self._pool.submit(self._read, *ahead))
         return to_device(records, self.device, self.dtype)
 
-    def _read(self, position: int) -> dict[str, Tensor]:
-        return self.data.records(self.order.indices(position * self.batch + self.start, self.own))
+    def _read(self, position: int, batch: int) -> dict[str, Tensor]:
+        own = batch // self.processes
+        return self.data.records(self.order.indices(position + self.rank * own, own))
 
     def close(self) -> None:
         """Stop fetching ahead."""

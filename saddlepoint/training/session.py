@@ -68,7 +68,7 @@ class Session:
     def _restore(self, checkpoint: Checkpoint) -> None:
         state = checkpoint.state
         restore_optimizers(self.trainer.game, checkpoint.optimizers, state["optimizer_numbers"])
-        self.clock.round, self.clock.images_seen, self.trainer.feed.reads = state["round"], state["images_seen"], state["reads"]
+        self.clock.round, self.clock.images_seen, self.trainer.feed.position = state["round"], state["images_seen"], state["images_seen"]
         self.logbook.load_state_dict(state["logbook"])
         self.elapsed, self.last_saved = state["elapsed_sec"], state["round"]
         self._shown = (self.elapsed, self.clock.images_seen)
@@ -98,7 +98,6 @@ class Session:
         state = {
             "round": self.clock.round,
             "images_seen": self.clock.images_seen,
-            "reads": self.trainer.feed.reads,
             "elapsed_sec": self.elapsed,
             "logbook": self.logbook.state_dict(),
             "best": self.best,

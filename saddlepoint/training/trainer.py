@@ -69,11 +69,12 @@ class Trainer:
         self.fabric = fabric or Fabric(accelerator="cpu", devices=1)
         self.config, self.record = config, record or (lambda round, values: None)
         pieces = self.fabric.world_size * config.micro_batches
-        if config.batch % pieces:
-            raise UsageError(
-                f"A batch of {config.batch} cannot be cut into {self.fabric.world_size} process(es) x {config.micro_batches} micro-batch(es): "
-                f"choose a multiple of {pieces}."
-            )
+        for batch in (config.batch, *(phase.batch or config.batch for phase in game.phases)):
+            if batch % pieces:
+                raise UsageError(
+                    f"A batch of {batch} cannot be cut into {self.fabric.world_size} process(es) x {config.micro_batches} micro-batch(es): "
+                    f"choose a multiple of {pieces}."
+                )
         self.dtype = next((p.dtype for p in game.parameters() if p.is_floating_point()), torch.float32)
         self.game = self._place(game)
         self.feed = Feed(
@@ -87,7 +88,7 @@ class Trainer:
         )
         for player in game.players.values():
             player.torch_optimizer = player.optimizer.build(player.parameters())
-        self.has_batch_statistics = any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in game.modules())
+        self.has_batch_statistics = any(isinstance(m, nn.modules.batchnorm._BatchNorm) or getattr(m, "tracks_batch", False) for m in game.modules())
         game.clock.batch, game.clock.horizon = config.batch, config.horizon
         game.draws = Draws(device=self.fabric.device, dtype=self.dtype)
         game.requires_grad_(False)
@@ -104,16 +105,30 @@ class Trainer:
         """One round: every turn that ``play()`` yields, then the clock moves on."""
         clock, game = self.game.clock, self.game
         game.round_key = (self.config.seed, clock.round)
+        self._enter_phase()
+        game.begin_round()
         batch: LazyBatch | None = None
         for index, turn in enumerate(game.play()):
             if batch is None or turn.batch == "new":
                 batch = self.feed.next()
             self.take(turn, index, batch)
-            clock.images_seen = self.feed.reads * self.config.batch
+            clock.images_seen = self.feed.position
         game.kept.clear()
         if self.has_batch_statistics and self.fabric.world_size > 1:
             self._average_buffers()
         clock.round += 1
+
+    def _enter_phase(self) -> None:
+        """Batch of the phase that the clock is in; in its first round, new optimisers for the players that begin afresh."""
+        place, game = self.game.place, self.game
+        if place is None:
+            return
+        game.clock.batch = place.phase.batch or self.config.batch
+        self.feed.resize(game.clock.batch)
+        if game.clock.round == place.start > 0:
+            for name in place.phase.fresh:
+                player = game.players[name]
+                player.torch_optimizer = player.optimizer.build(player.parameters())
 
     def take(self, turn: Turn, index: int, batch: Batch) -> None:
         """One move of one player."""
@@ -134,7 +149,7 @@ class Trainer:
         optimizer.step()
         if player.after_move:
             player.after_move()
-        self.game.update_averages(turn.player)
+        self.game.update_averages(turn)
         values |= self.game.after_turn(turn, values)
         self.record(self.game.clock.round + 1, values)
 

@@ -1,0 +1,55 @@
+"""Settings of the adversarial game."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from saddlepoint.errors import UsageError
+from saddlepoint.games.player import SGD, Adam, RMSprop
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdversarialConfig:
+    """Settings that every recipe of the adversarial game has; a recipe's own configuration adds to them.
+
+    Attributes:
+        batch: real records in the whole batch of a turn.
+        rounds: published length of training; learning-rate schedules are stretched over it unless a run's length is given.
+        resolution: of square images; None keeps the data's own.
+        latent_dim: d of z [n, d].
+        latent: distribution of z: standard normal, uniform on [-1, 1], or uniform on [0, 1] ("unit-uniform").
+        d_steps: discriminator turns a round (k of Algorithm 1).
+        g_steps: generator turns a round.
+        g_batch_factor: fakes in a generator's turn per real record.
+        share_fakes: the generator's turn reuses the fakes of the discriminator's (as in the DCGAN releases) instead of fresh ones (Algorithm 1).
+        generator_optimizer: how G moves.
+        discriminator_optimizer: how D moves.
+        lr_decay: "linear": both learning rates fall linearly to 0 over the rounds.
+        ema_halflife_kimg: half-life of the generator's average in thousands of images; None keeps no average.
+        ema_rampup: bounds that half-life by this share of the images seen; None does not.
+        augment: DiffAugment policy such as "color,translation,cutout" (Zhao et al. 2020); "" is off.
+    """
+
+    batch: int = 64
+    rounds: int = 100_000
+    resolution: int | None = None
+    latent_dim: int = 100
+    latent: Literal["normal", "uniform", "unit-uniform"] = "normal"
+    d_steps: int = 1
+    g_steps: int = 1
+    g_batch_factor: int = 1
+    share_fakes: bool = False
+    generator_optimizer: Adam | RMSprop | SGD = field(default_factory=Adam)
+    discriminator_optimizer: Adam | RMSprop | SGD = field(default_factory=Adam)
+    lr_decay: Literal["constant", "linear"] = "constant"
+    ema_halflife_kimg: float | None = None
+    ema_rampup: float | None = None
+    augment: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("batch", "rounds", "latent_dim", "d_steps", "g_steps", "g_batch_factor"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"{name} must be at least 1; it is {getattr(self, name)}.")
+        if self.share_fakes and (self.d_steps, self.g_steps, self.g_batch_factor) != (1, 1, 1):
+            raise UsageError("share_fakes needs one turn of each player on equal batches: d_steps, g_steps and g_batch_factor must be 1.")
