@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from saddlepoint.errors import UsageError
-from saddlepoint.evaluation.pairs import random_pairs
+from saddlepoint.evaluation.pairs import error_of_pairs, random_pairs
 
 WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 WINDOW, SIGMA, K1, K2 = 11, 1.5, 0.01, 0.03
@@ -35,7 +35,7 @@ class Similarity(NamedTuple):
 
     Attributes:
         value: in [0, 1]; lower is more varied. Compare with the same of the training set.
-        error: standard error of the mean.
+        error: standard error of the mean, for the sampling of the images; NaN of so few that every pair holds one of each tenth.
         pairs: how many.
         scales: how many of the five were used; fewer for images under 176 pixels, and not comparable with other numbers then.
     """
@@ -99,11 +99,11 @@ def ms_ssim_diversity(
     stack = torch.as_tensor(images)
     if stack.ndim != 4:
         raise UsageError(f"MS-SSIM needs images [n, c, h, w]; {list(stack.shape)} came.")
-    first, second = (torch.from_numpy(side) for side in random_pairs(len(stack), labels, pairs, seed))
-    chunks = zip(torch.split(first, _BATCH), torch.split(second, _BATCH), strict=True)
+    sides = random_pairs(len(stack), labels, pairs, seed)
+    chunks = zip(*(torch.split(torch.from_numpy(side), _BATCH) for side in sides), strict=True)
     values = np.concatenate([ms_ssim(stack[a], stack[b], data_range=data_range, scales=scales) for a, b in chunks])
     used = number_of_scales(min(stack.shape[2:])) if scales is None else scales
-    return Similarity(float(values.mean()), float(values.std() / np.sqrt(len(values))), len(values), used)
+    return Similarity(float(values.mean()), error_of_pairs(values, *sides), len(values), used)
 
 
 def number_of_scales(side: int) -> int:

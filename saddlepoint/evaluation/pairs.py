@@ -36,3 +36,25 @@ def random_pairs(n: int, labels: NDArray[Any] | Tensor | None, pairs: int, seed:
     size = counts[inverse[first]]
     shift = rng.integers(1, size)
     return first.astype(np.int64), order[starts[inverse[first]] + (rank[first] + shift) % size].astype(np.int64)
+
+
+def error_of_pairs(values: NDArray[np.float64], first: NDArray[np.int64], second: NDArray[np.int64], groups: int = 10) -> float:
+    """Standard error of the mean over pairs that share samples: the jackknife over groups of samples, sample i in group i mod g.
+
+    The pairs of a group are those that hold any of its samples. Pairs are not independent, so their own deviation by the root of their number would
+    be too small where there are more pairs than samples.
+
+    Args:
+        values: one a pair.
+        first: number of the first sample, one a pair; likewise ``second``.
+        groups: g.
+    Returns:
+        NaN where a group holds a sample of every pair.
+    """
+    left_out = []
+    for group in range(groups):
+        rest = (first % groups != group) & (second % groups != group)
+        if not rest.any():
+            return float("nan")
+        left_out.append(values[rest].mean())
+    return float(np.sqrt((groups - 1) * np.var(left_out)))

@@ -18,14 +18,16 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from saddlepoint.draws import Draws
 from saddlepoint.errors import UsageError
-from saddlepoint.evaluation.pairs import random_pairs
+from saddlepoint.evaluation.pairs import error_of_pairs, random_pairs
+from saddlepoint.evaluation.walks import Between, Walk, images_of_ends
 
 Distance = Callable[[Tensor, Tensor], Tensor]
 
 
 class MeanDistance(NamedTuple):
-    """A mean over pairs, its standard error, and how many pairs were kept."""
+    """A mean over pairs, its standard error, and how many pairs it is of."""
 
     value: float
     error: float
@@ -38,6 +40,7 @@ def perceptual_path_length(
     latent_dim: int,
     *,
     mapping: Callable[[Tensor], Tensor] | None = None,
+    between: Between = "unit",
     sampling: Literal["full", "end"] = "full",
     num_samples: int = 50_000,
     epsilon: float = 1e-4,
@@ -56,6 +59,7 @@ def perceptual_path_length(
         distance: images, images -> squared perceptual distance [n]: LPIPS with VGG in the paper; see :func:`feature_distance`.
         latent_dim: of z, normal.
         mapping: z to w.
+        between: how z are joined: "unit" for generators that normalise z, as the paper's; "slerp" for other normal z; "straight" for uniform ones.
         sampling: t uniform, or 0.
         num_samples: 50,000; 100,000 in the first paper.
         epsilon: 1e-4 in the paper.
@@ -65,8 +69,7 @@ def perceptual_path_length(
         device: where the latents are made.
         dtype: of the latents; at this epsilon float32 leaves three digits of the difference.
     """
-    if num_samples < 2 or not epsilon > 0 or batch_size < 1 or sampling not in ("full", "end"):
-        raise UsageError(f"Path length needs 2 samples or more, epsilon > 0 and full or end; {num_samples}, {epsilon} and {sampling!r} came.")
+    _check_path(num_samples, epsilon, sampling, batch_size)
     rng = torch.Generator(device=device).manual_seed(seed)
     values = []
     with torch.no_grad():
@@ -74,15 +77,52 @@ def perceptual_path_length(
             n = min(batch_size, num_samples - start)
             z = torch.randn(2, n, latent_dim, generator=rng, device=device, dtype=dtype)
             t = torch.rand(n, 1, generator=rng, device=device, dtype=dtype) * (sampling == "full")
-            images = _prepare(generate(_ends(z[0], z[1], t, epsilon, mapping)), crop)
+            w = z if mapping is None else torch.stack(mapping(z.flatten(0, 1)).chunk(2))
+            ends = [join(w[0], w[1], t + step, "straight" if mapping else between) for step in (0.0, epsilon)]
+            images = _prepare(generate(torch.cat(ends)), crop)
             values.append(distance(*images.chunk(2)).double().cpu() / epsilon**2)
-    found = torch.cat(values).numpy()
-    if found.shape != (num_samples,) or not np.isfinite(found).all():
-        raise UsageError(
-            f"Path length needs one finite distance a pair; shape {list(found.shape)} or NaN came. Look at the distance and the generator."
-        )
-    low, high = np.percentile(found, 1, method="lower"), np.percentile(found, 99, method="higher")
-    return _mean(found[(found >= low) & (found <= high)])
+    return _trimmed_mean(torch.cat(values).numpy(), num_samples)
+
+
+def walk_path_length(
+    walk: Walk,
+    distance: Distance,
+    *,
+    space: Literal["z", "w"] = "z",
+    sampling: Literal["full", "end"] = "full",
+    num_samples: int = 50_000,
+    epsilon: float = 1e-4,
+    crop: bool = False,
+    batch_size: int = 32,
+    seed: int = 0,
+) -> MeanDistance:
+    """:func:`perceptual_path_length` of a trained generator: its own latents, its labels and its noise the same at both ends.
+
+    Args:
+        walk: the generator.
+        space: "w" for generators with styles only.
+        distance: as there; likewise the other arguments.
+    Raises:
+        UsageError: for w of a generator that has none.
+    """
+    _check_path(num_samples, epsilon, sampling, batch_size)
+    if space == "w" and walk.mapping is None:
+        raise UsageError("A path in w needs a generator with styles, such as StyleGAN's; this one has none. Ask for the path in z.")
+    values = []
+    with torch.no_grad():
+        for start in range(0, num_samples, batch_size):
+            n = min(batch_size, num_samples - start)
+            draws = Draws.seeded(seed, "path", start, device=walk.device, dtype=walk.dtype)
+            z, t = walk.latents(2 * n, draws), draws.uniform(n, 1) * (sampling == "full")
+            labels = None if walk.num_classes is None else draws.integers(n, high=walk.num_classes)
+            if space == "w":
+                assert walk.mapping is not None
+                z = walk.mapping(z, None if labels is None else labels.repeat(2))
+            first, second = z.chunk(2)
+            ends = [join(first, second, t + step, "straight" if space == "w" else walk.between) for step in (0.0, epsilon)]
+            images = images_of_ends(walk, ends[0], ends[1], labels, (seed, "noise", start), styles=space == "w")
+            values.append(distance(*_prepare(images, crop).chunk(2)).double().cpu() / epsilon**2)
+    return _trimmed_mean(torch.cat(values).numpy(), num_samples)
 
 
 def perceptual_diversity(
@@ -107,13 +147,13 @@ def perceptual_diversity(
         seed: of the pairs.
     """
     stack = torch.as_tensor(samples)
-    first, second = (torch.from_numpy(side) for side in random_pairs(len(stack), labels, pairs, seed))
+    sides = random_pairs(len(stack), labels, pairs, seed)
     with torch.no_grad():
-        chunks = zip(torch.split(first, batch_size), torch.split(second, batch_size), strict=True)
+        chunks = zip(*(torch.split(torch.from_numpy(side), batch_size) for side in sides), strict=True)
         found = torch.cat([distance(stack[a], stack[b]).double().cpu() for a, b in chunks]).numpy()
     if found.shape != (pairs,) or not np.isfinite(found).all():
         raise UsageError(f"Diversity needs one finite distance a pair; shape {list(found.shape)} or NaN came. Look at the distance and the samples.")
-    return _mean(found)
+    return MeanDistance(float(found.mean()), error_of_pairs(found, *sides), pairs)
 
 
 def feature_distance(features: Callable[[Tensor], Sequence[Tensor]], weights: Sequence[Tensor] | None = None) -> Distance:
@@ -149,13 +189,38 @@ def slerp(a: Tensor, b: Tensor, t: Tensor | float) -> Tensor:
     return F.normalize(a * torch.cos(angle) + F.normalize(b - cosine * a, dim=-1) * torch.sin(angle), dim=-1)
 
 
-def _ends(z0: Tensor, z1: Tensor, t: Tensor, epsilon: float, mapping: Callable[[Tensor], Tensor] | None) -> Tensor:
-    """Latents at t, then at t + epsilon, in one batch."""
-    if mapping is None:
-        return torch.cat([slerp(z0, z1, t), slerp(z0, z1, t + epsilon)])
-    w0, w1 = mapping(torch.cat([z0, z1])).chunk(2)
-    t = t.reshape(-1, *[1] * (w0.ndim - 1)).to(w0)
-    return torch.cat([w0.lerp(w1, t), w0.lerp(w1, t + epsilon)])
+def join(a: Tensor, b: Tensor, t: Tensor, between: Between) -> Tensor:
+    """Points at t of the way from a to b, [n, ...]; see :class:`saddlepoint.evaluation.walks.Walk`.
+
+    >>> ends = torch.tensor([[2.0, 0.0]]), torch.tensor([[0.0, 2.0]])
+    >>> [join(*ends, torch.tensor([[0.5]]), how).square().round(decimals=4).tolist() for how in ("unit", "slerp", "straight")]
+    [[[0.5, 0.5]], [[2.0, 2.0]], [[1.0, 1.0]]]
+    """
+    t = t.reshape(-1, *[1] * (a.ndim - 1)).to(a)
+    if between == "straight":
+        return a.lerp(b, t)
+    if between == "unit":
+        return slerp(a, b, t)
+    cosine = (F.normalize(a, dim=-1) * F.normalize(b, dim=-1)).sum(-1, keepdim=True).clamp(-1, 1)
+    angle = torch.acos(cosine)
+    return (torch.sin((1 - t) * angle) * a + torch.sin(t * angle) * b) / torch.sin(angle)
+
+
+def _check_path(num_samples: int, epsilon: float, sampling: str, batch_size: int) -> None:
+    if num_samples < 2 or not epsilon > 0 or batch_size < 1 or sampling not in ("full", "end"):
+        raise UsageError(f"Path length needs 2 samples or more, epsilon > 0 and full or end; {num_samples}, {epsilon} and {sampling!r} came.")
+
+
+def _trimmed_mean(found: NDArray[np.float64], num: int) -> MeanDistance:
+    """Mean without the first and the last hundredth; its error from the winsorised deviation (Tukey and McLaughlin 1963)."""
+    if found.shape != (num,) or not np.isfinite(found).all():
+        raise UsageError(
+            f"Path length needs one finite distance a pair; shape {list(found.shape)} or NaN came. Look at the distance and the generator."
+        )
+    low, high = np.percentile(found, 1, method="lower"), np.percentile(found, 99, method="higher")
+    kept = found[(found >= low) & (found <= high)]
+    error = np.clip(found, low, high).std(ddof=1) / (len(kept) / num * np.sqrt(num))
+    return MeanDistance(float(kept.mean()), float(error), len(kept))
 
 
 def _prepare(images: Tensor, crop: bool) -> Tensor:
@@ -164,7 +229,3 @@ def _prepare(images: Tensor, crop: bool) -> Tensor:
         eighth = images.shape[2] // 8
         images = images[:, :, 3 * eighth : 7 * eighth, 2 * eighth : 6 * eighth]
     return F.avg_pool2d(images, factor) if factor > 1 else images
-
-
-def _mean(values: NDArray[np.float64]) -> MeanDistance:
-    return MeanDistance(float(values.mean()), float(values.std() / np.sqrt(len(values))), len(values))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +18,28 @@ from saddlepoint.games.game import Samples
 CHUNK = 64  # samples drawn at once; a sample depends on (seed, its number), so this may not change
 
 
-def draw_samples(game: Samples, num: int, *, seed: int = 0, label: int | None = None, first: int = 0) -> Tensor:
+def draw_samples(
+    game: Samples,
+    num: int,
+    *,
+    seed: int = 0,
+    label: int | None = None,
+    first: int = 0,
+    labels: Callable[[int, int], Tensor] | None = None,
+    truncation: float | None = None,
+) -> Tensor:
     """Draw samples ``first`` to ``first + num - 1``: images as uint8 [num, c, h, w], points as float32 [num, d], on the CPU.
 
-    Sample i depends on (seed, i) alone, not on ``num``; ``first`` is a multiple of ``CHUNK``.
+    Sample i depends on (seed, i), its label and the truncation alone, not on ``num``.
+
+    Args:
+        game: what draws.
+        num: how many.
+        seed: of the latents.
+        label: class of all samples.
+        first: number of the first sample, a multiple of ``CHUNK``.
+        labels: start, stop -> classes int64 of these samples, in place of one ``label``; without either the game draws classes.
+        truncation: as of :meth:`Samples.sample`; None: none.
     """
     assert first % CHUNK == 0, f"the first sample is a multiple of {CHUNK}; {first} came"
     device = next(game.parameters()).device  # type: ignore[attr-defined]
@@ -28,8 +47,8 @@ def draw_samples(game: Samples, num: int, *, seed: int = 0, label: int | None = 
     chunks = []
     for start in range(first, first + num, CHUNK):
         draws = Draws.seeded(seed, "sample", start, device=device, dtype=dtype)
-        labels = None if label is None else torch.full((CHUNK,), label, device=device)
-        x = game.sample(CHUNK, draws, labels).float()
+        classes = labels(start, start + CHUNK).to(device) if labels else None if label is None else torch.full((CHUNK,), label, device=device)
+        x = game.sample(CHUNK, draws, classes, **({} if truncation is None else {"truncation": truncation})).float()
         chunks.append((x.clamp(-1, 1) * 127.5 + 127.5).round().to(torch.uint8).cpu() if x.ndim == 4 else x.cpu())
     return torch.cat(chunks)[:num].contiguous()
 

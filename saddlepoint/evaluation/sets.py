@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from saddlepoint.data.records import Dataset
 from saddlepoint.draws import derive_seed
 from saddlepoint.errors import UsageError
+from saddlepoint.evaluation.arrays import Float64, as_rows
 from saddlepoint.evaluation.extractors import hash_weights
 from saddlepoint.evaluation.samples import CHUNK, draw_samples
 from saddlepoint.games.game import Samples
@@ -36,6 +37,8 @@ class SampleSet:
         content_hash: equal only for equal samples; "" if it cannot be known, and then nothing made of them is kept.
         read: samples start to stop - 1; start is a multiple of CHUNK_ROWS.
         labels: their classes int64 [n], likewise; None without.
+        class_names: one a class; empty where they are not known.
+        mixture: centres [m, d] and deviation of the Gaussians that points are drawn from, where data know theirs.
     """
 
     name: str
@@ -45,6 +48,8 @@ class SampleSet:
     content_hash: str
     read: Callable[[int, int], Tensor]
     labels: Callable[[int, int], Tensor] | None = None
+    class_names: tuple[str, ...] = ()
+    mixture: tuple[Float64, float] | None = None
 
     def first(self, num: int) -> SampleSet:
         """The first ``num`` samples; their hash stays, so that features of more serve fewer."""
@@ -63,20 +68,76 @@ def of_data(dataset: Dataset, rows: Tensor) -> SampleSet:
         return dataset.records(rows[start:stop])["label"]
 
     digest = hashlib.sha256(spec.content_hash.encode() + rows.numpy().tobytes()).hexdigest() if spec.content_hash else ""
-    classes = labels if "label" in spec.fields else None
-    return SampleSet(name=spec.name, kind=spec.kind, shape=spec.shape, num=len(rows), content_hash=digest, read=read, labels=classes)
+    return SampleSet(
+        name=spec.name,
+        kind=spec.kind,
+        shape=spec.shape,
+        num=len(rows),
+        content_hash=digest,
+        read=read,
+        labels=labels if "label" in spec.fields else None,
+        class_names=spec.class_names,
+        mixture=_mixture(dataset),
+    )
 
 
-def of_game(game: Samples, num: int, *, name: str, seed: int) -> SampleSet:
-    """The first ``num`` samples that a trained game draws from a seed."""
+def _mixture(dataset: Dataset) -> tuple[Float64, float] | None:
+    centers, std = getattr(dataset, "centers", None), float(getattr(dataset, "std", 0.0))
+    return None if centers is None or std <= 0 else (as_rows(centers, "centre"), std)
+
+
+def of_game(game: Samples, num: int, *, name: str, seed: int, classes: Classes | None = None, truncation: float | None = None) -> SampleSet:
+    """The first ``num`` samples that a trained game draws from a seed.
+
+    Args:
+        game: what draws.
+        num: how many.
+        name: for the reader.
+        seed: of the latents.
+        classes: in what proportions a conditional game is asked for its classes; None: it draws them itself, and they are not known.
+        truncation: as of :meth:`Samples.sample`; None: none.
+    """
     assert isinstance(game, nn.Module)
-    one = draw_samples(game, 1, seed=seed)
+    labels = None if classes is None else classes.labels
+    one = draw_samples(game, 1, seed=seed, labels=labels, truncation=truncation)
 
     def read(start: int, stop: int) -> Tensor:
-        return draw_samples(game, stop - start, seed=seed, first=start)
+        return draw_samples(game, stop - start, seed=seed, first=start, labels=labels, truncation=truncation)
 
-    digest = hashlib.sha256(f"{hash_weights(game.state_dict())} {seed}".encode()).hexdigest()
-    return SampleSet(name=name, kind="image" if one.ndim == 4 else "points", shape=tuple(one.shape[1:]), num=num, content_hash=digest, read=read)
+    told = "" if classes is None and truncation is None else f" {None if classes is None else classes.counts} {truncation}"
+    digest = hashlib.sha256(f"{hash_weights(game.state_dict())} {seed}{told}".encode()).hexdigest()
+    return SampleSet(
+        name=name,
+        kind="image" if one.ndim == 4 else "points",
+        shape=tuple(one.shape[1:]),
+        num=num,
+        content_hash=digest,
+        read=read,
+        labels=labels,
+        class_names=() if classes is None else classes.names,
+    )
+
+
+@dataclass(frozen=True)
+class Classes:
+    """Classes in given proportions, evenly spread: sample i's class depends on i alone, and any stretch of samples has the proportions of all.
+
+    Args:
+        counts: one a class, such as those of the data.
+        names: one a class, or empty.
+
+    >>> Classes((2, 1, 1)).labels(0, 8).bincount().tolist()
+    [4, 2, 2]
+    """
+
+    counts: tuple[int, ...]
+    names: tuple[str, ...] = ()
+
+    def labels(self, start: int, stop: int) -> Tensor:
+        """Classes of samples start to stop - 1, int64: the golden section's multiples, modulo 1, through the inverse of the distribution function."""
+        places = torch.arange(start + 1, stop + 1, dtype=torch.float64) * ((5**0.5 - 1) / 2) % 1.0
+        borders = torch.tensor(self.counts, dtype=torch.float64).cumsum(0)
+        return torch.searchsorted(borders / borders[-1], places, right=True).clamp(max=len(self.counts) - 1)
 
 
 def of_function(draw: Draw, num: int, *, name: str, seed: int) -> SampleSet:
