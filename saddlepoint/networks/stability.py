@@ -16,9 +16,10 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from saddlepoint.networks.base import Discriminator, Generator, Judgement
-from saddlepoint.networks.layers import one_hot, pyramid, with_labels
+from saddlepoint.networks.layers import one_hot, pyramid
 
 LARGEST_G, LARGEST_D = 512, 1024  # channels at width 64; they scale with it
+EMBEDDING = 256  # numbers a label
 
 
 class StabilityBlock(nn.Module):
@@ -44,15 +45,16 @@ class StabilityGenerator(Generator):
         image_shape: (c, h, w); sides 4 to 7 times a power of two.
         latent_dim: 256 in the paper.
         width: channels at full size, twice as many with each halving, at most 8 times as many.
-        num_classes: None, or the number of classes whose one-hot vector joins z.
+        num_classes: None, or the number of classes; a learnt embedding of 256 numbers a class, brought to unit length, joins z.
     """
 
     def __init__(self, image_shape: tuple[int, int, int], *, latent_dim: int = 256, width: int = 64, num_classes: int | None = None) -> None:
         super().__init__()
-        self.latent_dim, self.num_classes = latent_dim, num_classes
+        self.latent_dim = latent_dim
+        self.embedding = None if num_classes is None else nn.Embedding(num_classes, EMBEDDING)
         *self.base, doublings = pyramid(image_shape, 4, "The R1 paper's generator")
         widths = [min(width * 2**level, width * LARGEST_G // 64) for level in reversed(range(doublings + 1))]
-        self.project = nn.Linear(latent_dim + (num_classes or 0), widths[0] * math.prod(self.base))
+        self.project = nn.Linear(latent_dim + (0 if num_classes is None else EMBEDDING), widths[0] * math.prod(self.base))
         blocks: list[nn.Module] = []
         for a, b in zip(widths, widths[1:], strict=False):
             blocks += [StabilityBlock(a, b), nn.Upsample(scale_factor=2)]
@@ -62,7 +64,11 @@ class StabilityGenerator(Generator):
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """Latents [n, latent_dim] to images [n, c, h, w] in [-1, 1]."""
-        h = self.project(with_labels(z, one_hot(labels, self.num_classes, z) if self.num_classes else None))
+        if self.embedding is not None:
+            assert labels is not None, "a conditional generator is told labels"
+            y = self.embedding(labels)  # n 256
+            z = torch.cat([z, y / y.norm(dim=1, keepdim=True)], 1)
+        h = self.project(z)
         h = self.blocks(rearrange(h, "n (h w c) -> n c h w", h=self.base[0], w=self.base[1]))
         return torch.tanh(self.last(F.leaky_relu(h, 0.2)))
 

@@ -89,14 +89,18 @@ def _changed(config: Config, common: dict[str, Any], changes: dict[str, Any]) ->
     return replace(config, **{name: value for name, value in common.items() if name in known} | changes)
 
 
+def spread(total: int, count: int) -> Tensor:
+    """``count`` of ``total`` indices (all where there are fewer), spread evenly: int64 [m]."""
+    return torch.arange(min(count, total)) * total // min(count, total)
+
+
 def some_samples(data: Dataset, count: int) -> Tensor:
     """``count`` samples spread evenly over the data (all where there are fewer), as a turn sees them, float on the CPU."""
-    indices = torch.arange(min(count, len(data))) * len(data) // min(count, len(data))
-    return to_device(data.records(indices), "cpu").x
+    return to_device(data.records(spread(len(data), count)), "cpu").x
 
 
-def mean_sample(data: Dataset, most: int = 10_000) -> Tensor:
+def mean_sample(data: Dataset, most: int = 100_000) -> Tensor:
     """Mean of the samples, or of ``most`` of them spread evenly over the data; shape of one sample."""
-    indices = torch.arange(min(most, len(data))) * len(data) // min(most, len(data))
+    indices = spread(len(data), most)
     parts = [to_device(data.records(rows), "cpu").x.double().sum(0) for rows in torch.split(indices, 500)]
     return torch.stack(parts).sum(0) / len(indices)

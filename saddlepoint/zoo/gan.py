@@ -6,14 +6,19 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal
 
-from saddlepoint.data.records import Dataset
+import torch
+
+from saddlepoint.data.records import Dataset, to_device
+from saddlepoint.errors import UsageError
 from saddlepoint.games.adversarial import AdversarialGame
 from saddlepoint.games.player import SGD, Adam, Clock, RMSprop, Schedule
+from saddlepoint.networks.contrast import UnitDiscriminator, UnitGenerator
 from saddlepoint.networks.maxout import constrain_column_norm
 from saddlepoint.networks.mlp import GoodfellowGenerator, MLPGenerator, set_output_bias
 from saddlepoint.objectives.minimax import Blended, Minimax, NonSaturating
 from saddlepoint.objectives.objective import Objective
-from saddlepoint.zoo.build import adversarial, mean_sample, small, toy
+from saddlepoint.views.contrast import ContrastNormalisation
+from saddlepoint.zoo.build import adversarial, mean_sample, small, spread, toy
 from saddlepoint.zoo.catalogue import recipe
 from saddlepoint.zoo.networks import NetworksConfig, build_pair
 
@@ -30,6 +35,7 @@ class GANConfig(NetworksConfig):
         momentum_epochs: epoch, counted from 1, until which the momentum rises linearly.
         max_column_norm: largest length of a unit's incoming weights, restored after each move (1.9365 for TFD); None is off.
         bias_from_data: a sigmoid output starts with the bias that gives the mean image.
+        contrast_norm: the players play on images less their mean, of this Euclidean length (CIFAR-10: 55); None plays on the images as they are.
     """
 
     generator_loss: Literal["non-saturating", "minimax", "blended"] = "non-saturating"
@@ -39,6 +45,7 @@ class GANConfig(NetworksConfig):
     momentum_epochs: int = 250
     max_column_norm: float | None = None
     bias_from_data: bool = True
+    contrast_norm: float | None = None
 
 
 OBJECTIVES: dict[str, type[Minimax]] = {"non-saturating": NonSaturating, "minimax": Minimax, "blended": Blended}
@@ -85,11 +92,27 @@ def _lr(config: GANConfig, lr: float, **changes: Any) -> GANConfig:
 PRESETS = {
     "paper": MNIST,
     "tfd": _lr(MNIST, 0.05, architecture="maxout-tfd", width=8000, resolution=48, max_column_norm=1.9365, bias_from_data=False),
-    "cifar": _lr(MNIST, 0.025, architecture="maxout-cifar", width=8000, resolution=32),
-    "cifar-conv": _lr(MNIST, 0.004, architecture="maxout-cifar-conv", width=80, resolution=32, batch=128),
+    "cifar": _lr(MNIST, 0.025, architecture="maxout-cifar", width=8000, resolution=32, contrast_norm=55.0),
+    "cifar-conv": _lr(MNIST, 0.004, architecture="maxout-cifar-conv", width=80, resolution=32, batch=128, contrast_norm=55.0),
     "small": small(MNIST, architecture="maxout", width=400, rounds=20_000, ema_halflife_kimg=10.0),  # a third of the units
     "toy": toy(MNIST),
 }
+
+
+def mean_and_contrast(data: Dataset, most: int = 10_000) -> tuple[float, float]:
+    """Mean of all values, and mean Euclidean length of an image about its own mean, over ``most`` images spread evenly over the data.
+
+    Raises:
+        UsageError: for points, which have no contrast.
+    """
+    if data.spec.kind != "image":
+        raise UsageError(f"Contrast normalisation is for images; {data.spec.name} holds {data.spec.kind}. Leave --contrast-norm out.")
+    means, lengths = [], []
+    for rows in torch.split(spread(len(data), most), 500):
+        x = to_device(data.records(rows), "cpu").x.double().flatten(1)
+        means.append(x.mean(1))
+        lengths.append((x - x.mean(1, keepdim=True)).norm(dim=1))
+    return torch.cat(means).mean().item(), torch.cat(lengths).mean().item()
 
 
 @recipe(
@@ -105,9 +128,15 @@ def gan(config: GANConfig, data: Dataset) -> AdversarialGame:
     generator, discriminator = build_pair(config, data.spec)
     if config.bias_from_data and isinstance(generator, GoodfellowGenerator | MLPGenerator) and generator.output == "sigmoid":
         set_output_bias(generator, mean_sample(data))
+    real_view = None
+    if config.contrast_norm is not None:
+        mean, contrast = mean_and_contrast(data)
+        real_view = ContrastNormalisation(config.contrast_norm, mean, contrast / config.contrast_norm)
+        generator = UnitGenerator(generator, mean, contrast / config.contrast_norm)
+        discriminator = UnitDiscriminator(discriminator, mean, contrast / config.contrast_norm)
     objective: Objective = OBJECTIVES[config.generator_loss](halved=True)
     players = {
         "generator": _player(config, config.generator_optimizer, generator, len(data)),
         "discriminator": _player(config, config.discriminator_optimizer, discriminator, len(data)),
     }
-    return adversarial(config, data, objective, pair=(generator, discriminator), players=players)
+    return adversarial(config, data, objective, pair=(generator, discriminator), real_view=real_view, players=players)

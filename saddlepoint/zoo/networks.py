@@ -12,6 +12,7 @@ dcgan               Radford et al. 2016, 4x4 kernels (the torch version: width 6
 dcgan5              the same with the 5x5 kernels of the face model (width 128)
 dcgan-constant      DCGAN's G without batch norm and with the same channels everywhere, 8 * width (Arjovsky et al. 2017: 512)
 lsgan-112           Mao et al. 2017, for sides divisible by 16 (width 64)
+characters          the same paper's conditional pair for many classes, sides divisible by 4 (width 64)
 am-gan              Zhou et al. 2018 (G 96, D 64: width is D's, G has half as many again)
 stability           Mescheder et al. 2018, residual, no normalisation (width 64)
 wgan-gp-32          Gulrajani et al. 2017, residual, CIFAR-10 (width 128)
@@ -45,6 +46,7 @@ Architecture = Literal[
     "dcgan5",
     "dcgan-constant",
     "lsgan-112",
+    "characters",
     "am-gan",
     "stability",
     "wgan-gp-32",

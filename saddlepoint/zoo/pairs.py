@@ -9,8 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
+from saddlepoint.errors import UsageError
 from saddlepoint.networks.activation import ActivationDiscriminator, ActivationGenerator
 from saddlepoint.networks.base import Discriminator, Generator
+from saddlepoint.networks.characters import CharacterDiscriminator, CharacterGenerator
 from saddlepoint.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from saddlepoint.networks.gulrajani import architecture
 from saddlepoint.networks.heads import use_spectral_norm
@@ -130,6 +132,13 @@ def _lsgan(order: Order) -> Pair:
     return LSGANGenerator(order.image, latent_dim=order.latent_dim, width=order.width), LSGANDiscriminator(order.image, width=order.width)
 
 
+def _characters(order: Order) -> Pair:
+    if order.told.generator is None or order.told.discriminator is None:
+        raise UsageError("The architecture characters is made for labels. Choose --conditional, or another --architecture.")
+    generator = CharacterGenerator(order.image, order.told.generator, latent_dim=order.latent_dim, width=order.width)
+    return generator, CharacterDiscriminator(order.image, order.told.discriminator, width=order.width)
+
+
 def _am_gan(order: Order) -> Pair:
     shared: Any = {"latent_dim": order.latent_dim, "num_classes": order.told.generator}
     return ActivationGenerator(order.image, width=order.width * 3 // 2, **shared), ActivationDiscriminator(order.image, width=order.width)
@@ -189,6 +198,7 @@ PAIRS: dict[str, Line] = {
     "dcgan5": Line(_dcgan(5), critic=DCGAN_NORMS, generator=BATCH_OR_NONE, conditional=True),
     "dcgan-constant": Line(_dcgan_constant, critic=DCGAN_NORMS, conditional=True),
     "lsgan-112": Line(_lsgan, critic=BATCH, generator=BATCH),
+    "characters": Line(_characters, critic=BATCH, generator=BATCH, conditional=True),
     "am-gan": Line(_am_gan, critic=BATCH, generator=BATCH, conditional="generator"),
     "stability": Line(_stability, conditional=True),
     "wgan-gp-32": Line(_resnet("wgan-gp-32", 128), critic=_with_own("none"), generator=BATCH_OR_NONE, conditional=True),

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from saddlepoint.data.records import Batch
 from saddlepoint.draws import Draws, use
 from saddlepoint.errors import UsageError
 from saddlepoint.games.player import SGD, Clock
@@ -179,3 +180,26 @@ def test_wgan_gp_conditional_classifies_reals_in_d_and_fakes_in_g(make: Any, ima
     z = torch.zeros(2, config.latent_dim)
     game.eval()
     assert game.generate(z, labels).shape == (2, 3, 32, 32)
+
+
+def test_gan_cifar_plays_on_contrast_normalised_images(make: Any, images: Any, points: Any) -> None:
+    game, _, data = make("gan", "cifar", images(3, 32, n=20), width=40, batch=4)
+    x = data.records(torch.arange(20))["image"].float() / 127.5 - 1
+    seen: list[Tensor] = []
+    game.discriminator.discriminator.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
+    real = game.reals(Batch({"image": x}))
+    game.judge(real)
+    assert torch.allclose(seen[0].flatten(1).norm(dim=1), torch.full((20,), 55.0), rtol=1e-4)
+    assert torch.allclose(seen[0].flatten(1).mean(1), torch.zeros(20), atol=1e-4)
+    assert (real - x).abs().mean() < 0.02  # what is shown is in the images' own unit; noise has the same contrast everywhere
+    with pytest.raises(UsageError, match="Contrast normalisation is for images"):
+        make("gan", "toy", points(), contrast_norm=55.0)
+
+
+def test_lsgan_characters_are_told_labels(make: Any, images: Any, play: Any) -> None:
+    game, config, data = make("lsgan", "characters", images(1, 28), width=4, latent_dim=8, batch=4)
+    with play(game, config, data) as playing:
+        playing.rounds(1)
+    assert game.num_classes == 4
+    with pytest.raises(UsageError, match="made for labels. Choose --conditional"):
+        make("lsgan", "characters", images(1, 28), conditional=False)
