@@ -32,8 +32,20 @@ class LayerNorm(nn.Module):
         return F.group_norm(x, 1, self.weight, self.bias, EPS)
 
 
+def class_rows(table: Tensor, labels: Tensor) -> Tensor:
+    """The rows of a table [k, d] for classes int64 [n], or their mixtures for weights of classes [n, k]: [n, d].
+
+    >>> class_rows(torch.tensor([[0.0, 2.0], [4.0, 6.0]]), torch.tensor([[0.5, 0.5]])).tolist()
+    [[2.0, 4.0]]
+    """
+    return labels.to(table.dtype) @ table if labels.ndim == 2 else F.embedding(labels, table)
+
+
 class ConditionalBatchNorm(nn.Module):
-    """Batch normalisation whose gain and bias are looked up by class (Dumoulin et al. 2017, as used by Miyato & Koyama 2018); gains start at 1."""
+    """Batch normalisation whose gain and bias are looked up by class (Dumoulin et al. 2017, as used by Miyato & Koyama 2018); gains start at 1.
+
+    Weights of classes [n, k] in place of labels mix gains and biases: the category morphing of Miyato & Koyama 2018.
+    """
 
     mixes_samples = True
     is_normalisation = True
@@ -45,14 +57,14 @@ class ConditionalBatchNorm(nn.Module):
         self.bias = nn.Parameter(torch.zeros(num_classes, num_features))
 
     def forward(self, x: Tensor, labels: Tensor | None) -> Tensor:
-        """[n, c, h, w] and int64 [n] -> [n, c, h, w].
+        """[n, c, h, w] and int64 [n], or weights [n, k], -> [n, c, h, w].
 
         Raises:
             UsageError: without labels.
         """
         if labels is None:
             raise UsageError(f"This network is conditional on {len(self.gain)} classes and needs labels; got none. Use data with labels.")
-        gain, bias = F.embedding(labels, self.gain), F.embedding(labels, self.bias)  # n c
+        gain, bias = class_rows(self.gain, labels), class_rows(self.bias, labels)  # n c
         return torch.addcmul(bias[:, :, None, None], self.normalise(x), gain[:, :, None, None])
 
 

@@ -181,19 +181,22 @@ class DiscriminatorBlock(nn.Module):
 
     Args:
         c: channels in, and of the hidden map.
-        o: channels out, and of the hidden map where ``pixels``.
+        o: channels out, and of the hidden map where ``pixels`` or ``wide``.
         norm: before each ReLU.
         resample: "down" or None.
         pixels: whether the input is an image: then no norm, and no ReLU before the first convolution.
         spectral_norm: of all three convolutions.
         normed_biases: whether a convolution followed by a norm has a bias.
+        wide: whether the hidden map has the channels that leave, as in SAGAN and BigGAN.
     """
 
-    def __init__(self, c: int, o: int, *, norm: Norm, resample: Resample | None, pixels: bool, spectral_norm: bool, normed_biases: bool) -> None:
+    def __init__(
+        self, c: int, o: int, *, norm: Norm, resample: Resample | None, pixels: bool, spectral_norm: bool, normed_biases: bool, wide: bool = False
+    ) -> None:
         super().__init__()
         self.pixels = pixels
         norm = "none" if pixels else norm
-        hidden = o if pixels else c
+        hidden = o if pixels or wide else c
         self.norm1, self.norm2 = make_norm(norm, c), make_norm(norm, hidden)
         self.conv1 = Convolution(c, hidden, bias=normed_biases or norm == "none", gain=RESIDUAL_GAIN, spectral_norm=spectral_norm)
         self.conv2 = Convolution(hidden, o, resample=resample, gain=RESIDUAL_GAIN, spectral_norm=spectral_norm)
