@@ -201,8 +201,8 @@ class ProGANDiscriminator(Growing, Discriminator):
         image_shape: (c, h, w) of the highest level.
         channels: by level, as G's.
         num_classes: k class logits beside the logit (AC-GAN).
-        group: of the minibatch's deviation: 4, or None for the whole batch (Table 2's networks); 0 leaves it out.
-        kernels: of minibatch discrimination before the last layer (Table 1, row e*); 0 leaves it out.
+        group: of the minibatch's deviation: 4 in the release, the whole batch in the paper; None leaves it out.
+        kernels: of minibatch discrimination before the last layer (Table 1, row e*); None leaves it out.
         equalised: scale weights when they are used.
         norm: layer norm after each convolution but the first (Table 1, rows a to c).
         noise: multiplicative Gaussian noise on the inputs of the layers, for least squares.
@@ -216,7 +216,7 @@ class ProGANDiscriminator(Growing, Discriminator):
         channels: Channels | None = None,
         num_classes: int | None = None,
         group: int | None = 4,
-        kernels: int = 0,
+        kernels: int | None = None,
         equalised: bool = True,
         norm: bool = False,
         noise: bool = False,
@@ -231,12 +231,12 @@ class ProGANDiscriminator(Growing, Discriminator):
         self.blocks = nn.ModuleList()  # of level 1 first
         for level in range(1, top + 1):
             self.blocks.append(nn.ModuleList([layer(nf(level), nf(level), halve=False), layer(nf(level), nf(level - 1), halve=True)]))
-        self.stddev = None if group == 0 else MinibatchStddev(group)
-        self.conv = layer(nf(0) + (group != 0), nf(0), halve=False)
+        self.stddev = None if group is None else MinibatchStddev(group)
+        self.conv = layer(nf(0) + (group is not None), nf(0), halve=False)
         self.dense = _plain(EqualisedLinear(nf(0) * height * width, nf(-1), gain=math.sqrt(2), bias=not norm), equalised)
         self.norm = _LayerNorm(nf(-1)) if norm else None
         self.kernels = MinibatchDiscrimination(nf(-1), kernels) if kernels else None
-        self.head = _plain(EqualisedLinear(nf(-1) + kernels, 1 + (num_classes or 0)), equalised)
+        self.head = _plain(EqualisedLinear(nf(-1) + (kernels or 0), 1 + (num_classes or 0)), equalised)
 
     def forward(self, x: Tensor, labels: Tensor | None = None) -> Judgement:
         """[n, c, h, w] of the level in play to logits [n] and, where it classifies, class logits [n, k]; ``labels`` are not used."""
@@ -251,6 +251,11 @@ class ProGANDiscriminator(Growing, Discriminator):
         features = self._dense(self._noisy(y))
         outputs = self.head(features if self.kernels is None else self.kernels(features))  # n 1+k
         return Judgement(outputs[:, 0], features, None if self.num_classes is None else outputs[:, 1:])
+
+    def follow(self, output: Tensor) -> None:
+        """Set the strength of the noise, if there is any, by this turn's mean output on real samples, a scalar."""
+        if self.noise is not None:
+            self.noise.follow(output)
 
     def _noisy(self, x: Tensor) -> Tensor:
         return x if self.noise is None else self.noise(x)

@@ -205,7 +205,7 @@ def test_generator_against_the_layers_one_by_one() -> None:
     torch.testing.assert_close(generator(z, labels), x)
 
 
-@pytest.mark.parametrize("settings", [{}, {"fused": False, "norm": True, "equalised": False, "group": 0}, {"group": None, "kernels": 3}])
+@pytest.mark.parametrize("settings", [{}, {"fused": False, "norm": True, "equalised": False, "group": None}, {"group": 16, "kernels": 3}])
 def test_penalty_has_the_right_parameter_gradient(settings: dict[str, Any]) -> None:
     """The gradient penalty's own gradient against central differences along one direction, half-way through a fade."""
     discriminator = build(ProGANDiscriminator, **settings)
@@ -235,8 +235,8 @@ def test_rows_of_table_1() -> None:
     assert generator(numbers(4, 5)).abs().max() <= 1
     assert {type(module).__name__ for module in generator.modules()} >= {"BatchNorm2d"}
     assert not [name for name, _ in generator.named_parameters() if name.endswith("conv.bias")]  # batch norm has its own
-    plain = build(ProGANDiscriminator, norm=True, equalised=False, group=0)
-    assert not mixes_samples(plain) and mixes_samples(build(ProGANDiscriminator)) and mixes_samples(build(ProGANDiscriminator, group=0, kernels=3))
+    plain = build(ProGANDiscriminator, norm=True, equalised=False, group=None)
+    assert not mixes_samples(plain) and mixes_samples(build(ProGANDiscriminator)) and mixes_samples(build(ProGANDiscriminator, group=None, kernels=3))
     layer = plain.blocks[0][0].norm
     x = numbers(2, 8, 4, 4)
     with torch.no_grad():
@@ -287,7 +287,7 @@ def test_noise_follows_the_score() -> None:
 
 
 def test_noise_does_not_depend_on_how_the_batch_is_cut() -> None:
-    discriminator = build(ProGANDiscriminator, noise=True, group=0)
+    discriminator = build(ProGANDiscriminator, noise=True, group=None)
     discriminator.noise.follow(torch.tensor(1.0))
     for _ in range(20):
         discriminator.noise.follow(torch.tensor(1.0))
