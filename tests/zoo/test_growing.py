@@ -202,7 +202,7 @@ def test_least_squares_noise_follows_the_score() -> None:
         before: Tensor = game.discriminator.noise.mean.clone()  # type: ignore[union-attr, operator]
         trainer.play_round()
         real = log[0]["discriminator/real"].clamp(0, 1)
-        torch.testing.assert_close(game.discriminator.noise.mean, 0.9 * before + 0.1 * real)  # type: ignore[union-attr]
+        torch.testing.assert_close(game.discriminator.noise.mean, 0.9 * before + 0.1 * real)
 
 
 def test_rows_of_table_1() -> None:
