@@ -140,8 +140,8 @@ class DeepDiscriminatorBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Features to the next features."""
-        h = self.conv3(F.relu(self.conv2(F.relu(self.conv1(F.relu(x)), inplace=True)), inplace=True))
-        h = self.conv4(F.relu(h, inplace=True))
+        h = self.conv3(F.relu(self.conv2(F.relu(self.conv1(F.relu(x))))))
+        h = self.conv4(F.relu(h))
         x = F.avg_pool2d(x, 2) if self.down else x
         y: Tensor = h + (x if self.shortcut is None else torch.cat([x, self.shortcut(x)], 1))
         return y

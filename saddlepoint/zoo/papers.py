@@ -3,6 +3,7 @@
 # ruff: noqa: F401, I001
 from saddlepoint.zoo import am_gan
 from saddlepoint.zoo import began
+from saddlepoint.zoo import biggan
 from saddlepoint.zoo import dcgan
 from saddlepoint.zoo import diffaugment
 from saddlepoint.zoo import ebgan
@@ -15,6 +16,7 @@ from saddlepoint.zoo import nsgan
 from saddlepoint.zoo import progan
 from saddlepoint.zoo import relativistic
 from saddlepoint.zoo import rpgan
+from saddlepoint.zoo import sagan
 from saddlepoint.zoo import sngan
 from saddlepoint.zoo import ssgan
 from saddlepoint.zoo import ttur
