@@ -130,6 +130,8 @@ def conv_down(x: Tensor, weight: Tensor, bias: Tensor | None, kernel: Tensor) ->
 def conv_up(x: Tensor, weight: Tensor, kernel: Tensor) -> Tensor:
     """Zeros between the pixels, convolution, filter, times 4: [n, c, h, w] -> [n, o, 2h, 2w].
 
+    A convolution in the mathematician's sense: the kernel is turned around, as in a transposed convolution, which then takes it as it is.
+
     Args:
         x: [n, c, h, w].
         weight: [o, c, k, k], k odd.
@@ -138,7 +140,7 @@ def conv_up(x: Tensor, weight: Tensor, kernel: Tensor) -> Tensor:
     k, taps = weight.shape[-1], kernel.shape[-1]
     if k == 1:
         return fir_up(conv2d(x, weight), kernel)
-    spread = conv_transpose2d(x, weight.flip(2, 3).transpose(0, 1), stride=2)  # n o 2h+k-2 2w+k-2
+    spread = conv_transpose2d(x, weight.transpose(0, 1), stride=2)  # n o 2h+k-2 2w+k-2
     before = (taps + 1) // 2 - k // 2
     return fir(spread, 4 * kernel, padding=(before, taps + 1 - k - before))
 
@@ -165,4 +167,4 @@ def conv_up_reference(x: Tensor, weight: Tensor, kernel: Tensor) -> Tensor:
     """The steps of :func:`conv_up`, one after the other; zeros and filter first, which commutes with the convolution."""
     k, taps = weight.shape[-1], kernel.shape[-1]
     spread = fir_reference(x, kernel, up=2, padding=((taps + 1) // 2 + k // 2, (taps - 2) // 2 + k // 2), gain=4.0)
-    return F.conv2d(spread, weight)
+    return F.conv2d(spread, weight.flip(2, 3))
