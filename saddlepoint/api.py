@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from saddlepoint.training.run import Run
-from saddlepoint.verbs.choosing import configure, default_preset, holds_points
+from saddlepoint.verbs.choosing import choose_recipe, configure, default_preset, holds_points
 from saddlepoint.verbs.people import study
 from saddlepoint.verbs.scoring import compare, evaluate
-from saddlepoint.verbs.training import Show, demo, resume, train
+from saddlepoint.verbs.training import Show, demo, foresee, resume, train
 from saddlepoint.verbs.using import as_sampler, info, load, load_game, report, sample
 from saddlepoint.zoo.catalogue import Recipe, list_recipes
 
@@ -18,11 +18,13 @@ __all__ = [
     "Show",
     "as_sampler",
     "bench",
+    "choose_recipe",
     "compare",
     "configure",
     "default_preset",
     "demo",
     "evaluate",
+    "foresee",
     "holds_points",
     "info",
     "list",

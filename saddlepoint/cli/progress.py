@@ -62,6 +62,8 @@ def line(record: dict[str, Any]) -> str:
     'round 20 | collapse: All samples look alike.'
     """
     parts = [f"round {record['round']}"]
+    if record.get("kind") == "note":
+        return str(record["message"])
     if "message" in record:
         return f"{parts[0]} | {record['kind']}: {record['message']}"
     if "images_seen" in record:

@@ -14,6 +14,8 @@ from saddlepoint.cli.parsing import choose_kinds, describe_kinds, parse, take
 from saddlepoint.cli.progress import Progress
 from saddlepoint.errors import UsageError
 
+NOT_PASSED = ("preset", "processes", "out", "dry_run")
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainFlags:
@@ -29,14 +31,16 @@ class TrainFlags:
         seed: of everything random.
         device: where to compute.
         processes: on this machine, each with its share of every batch.
-        micro_batches: pieces each batch is computed in; the result is the same, the memory less.
-        precision: of the computation.
+        micro_batches: pieces each batch is computed in; the same gradient in less memory; auto: as few as fit.
+        precision: of the computation; auto: bf16-mixed where the device has it, otherwise 32-true.
         data_root: folder of downloaded data sets.
         keep_every: checkpoints at multiples of this many rounds are kept beside the last two and the best; 0 none.
+        init_from: a run (RUN, RUN:best, RUN:ROUND) or .safetensors file whose weights it starts from.
+        dry_run: only say what it would need: parameters, memory, length.
     """
 
     data: str
-    out: Path
+    out: Path | None = None
     preset: str | None = None
     steps: int | None = None
     minutes: float | None = None
@@ -44,52 +48,93 @@ class TrainFlags:
     seed: int = 0
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     processes: int = 1
-    micro_batches: int = 1
-    precision: Literal["32-true", "bf16-mixed", "64-true"] = "32-true"
+    micro_batches: int | Literal["auto"] = "auto"
+    precision: Literal["auto", "32-true", "bf16-mixed", "64-true"] = "auto"
     data_root: Path | None = None
     keep_every: int = 0
+    init_from: str | None = None
+    dry_run: bool = False
 
 
 def run(argv: list[str]) -> int:
-    """Train; prints the run folder."""
-    if not argv or argv[0].startswith("-"):
-        return _without_recipe(argv)
+    """Train, or say what a training would need; prints the run folder."""
+    if {"-h", "--help"} & set(argv) and argv[0].startswith("-"):
+        return _without_recipe()
+    if not argv or (argv[0].startswith("-") and take(argv, "--data")[0] is None):
+        raise UsageError("Which recipe, and which data? `saddlepoint train [RECIPE] --data D --out RUN`; `saddlepoint list` shows the recipes.")
     processes, rest = take(argv, "--processes")
     if processes not in (None, "1") and not is_worker() and "--help" not in rest and "-h" not in rest:
         return launch(["train", *rest], _count(processes))
-    name, *rest = rest
 
     from saddlepoint import api
     from saddlepoint.zoo.catalogue import find_recipe
 
-    recipe = find_recipe(name)
-    preset, rest = take(rest, "--preset")
-    data, _ = take(rest, "--data")
-    preset = preset or ("small" if data is None else api.default_preset(recipe, data))
-    config, rest = choose_kinds(recipe.preset(preset), rest)
-    given = parse_settings(
-        f"saddlepoint train {name}", f"{recipe.title}. {recipe.paper}, {recipe.url}. Presets: {', '.join(recipe.presets)}.", config, preset, rest
-    )
-    flags = {field.name: getattr(given, field.name) for field in dataclasses.fields(TrainFlags) if field.name not in ("preset", "processes")}
     with Progress() as progress:
-        done = api.train(name, preset=preset, config=given.config, show=progress.show, **flags)
+        if rest[0].startswith("-"):
+            rest = _choose(rest, progress)
+        name, *rest = rest
+        recipe = find_recipe(name)
+        preset, rest = take(rest, "--preset")
+        data, _ = take(rest, "--data")
+        preset = preset or ("small" if data is None else api.default_preset(recipe, data))
+        config, rest = choose_kinds(recipe.preset(preset), rest)
+        title = f"{recipe.title}. {recipe.paper}, {recipe.url}. Presets: {', '.join(recipe.presets)}."
+        given = parse_settings(f"saddlepoint train {name}", title, config, preset, rest)
+        flags = {field.name: getattr(given, field.name) for field in dataclasses.fields(TrainFlags) if field.name not in NOT_PASSED}
+        if given.dry_run:
+            print(_table(api.foresee(name, preset=preset, config=given.config, **flags)))
+            return 0
+        if given.out is None:
+            raise UsageError(f"Where to? `saddlepoint train {name}` needs --out RUN, a folder to make.")
+        done = api.train(name, preset=preset, config=given.config, out=given.out, show=progress.show, **flags)
     if progress.speaks:
         print(done.folder)
     return 0
+
+
+def _choose(argv: list[str], progress: Progress) -> list[str]:
+    """Put the recipe that fits the data, and its preset, in front of ``argv``, and say why."""
+    from saddlepoint import api
+    from saddlepoint.training.machine import pick_device
+
+    choice = api.choose_recipe(take(argv, "--data")[0] or "", pick_device(take(argv, "--device")[0] or "auto"))
+    for reason in choice.reasons:
+        progress.show({"round": 0, "kind": "note", "message": reason})
+    preset, rest = take(argv, "--preset")
+    return [choice.recipe, *rest, "--preset", preset or choice.preset]
+
+
+def _table(needs: dict[str, Any]) -> str:
+    """What a training would need, as lines.
+
+    >>> print(_table({"recipe": "gan", "parameters": {"generator": 1200}, "memory_bytes": 3 * 2**29, "notes": []}))
+    recipe        gan
+    parameters    generator 1,200
+    memory        1.50 GiB
+    """
+    lines = []
+    for name, value in needs.items():
+        if name == "notes":
+            lines += [("note", note) for note in value]
+        elif name.endswith("_bytes"):
+            lines.append((name.removesuffix("_bytes"), f"{value / 2**30:.2f} GiB"))
+        elif isinstance(value, dict):
+            lines.append((name, ", ".join(f"{key} {each:,}" if isinstance(each, int) else f"{key} {each}" for key, each in value.items())))
+        else:
+            lines.append((name, str(value)))
+    return "\n".join(f"{name:<13} {value}" for name, value in lines)
 
 
 def parse_settings(prog: str, title: str, config: Any, preset: str, argv: list[str]) -> Any:
     """Read the common flags and the settings of ``config``'s class, whose values are the defaults."""
     config_field = ("config", Annotated[type(config), tyro.conf.arg(name="")])
     arguments = dataclasses.make_dataclass("Arguments", [config_field], bases=(TrainFlags,), frozen=True, kw_only=True)
-    default = arguments(data=tyro.MISSING, out=tyro.MISSING, preset=preset, config=config)
+    default = arguments(data=tyro.MISSING, preset=preset, config=config)
     description = f"{title} The values below are those of the preset {preset!r}. {describe_kinds(config)}"
     return parse(arguments, argv, prog=prog, default=default, description=description)
 
 
-def _without_recipe(argv: list[str]) -> int:
-    if not {"-h", "--help"} & set(argv):
-        raise UsageError("Which recipe? `saddlepoint train RECIPE --data D --out RUN`; `saddlepoint list` shows the recipes.")
+def _without_recipe() -> int:
     description = "Train a recipe. `saddlepoint list` shows the recipes; `saddlepoint train RECIPE --help` adds the recipe's own settings."
     parse(TrainFlags, ["--help"], prog="saddlepoint train RECIPE", description=description)
     return 0

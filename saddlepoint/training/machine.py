@@ -21,6 +21,7 @@ from saddlepoint.errors import UsageError
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["32-true", "bf16-mixed", "64-true"]
+Asked = Literal["auto", "32-true", "bf16-mixed", "64-true"]
 
 
 def pick_device(device: str) -> str:
@@ -36,6 +37,17 @@ def pick_device(device: str) -> str:
         found = ", ".join(name for name, yes in there.items() if yes)
         raise UsageError(f"The device {device!r} was asked for; this machine has {found}. Choose one of them or auto.")
     return device
+
+
+def pick_precision(precision: Asked, device: str) -> Precision:
+    """Resolve "auto": bfloat16 where the device computes in it, otherwise float32.
+
+    >>> pick_precision("auto", "cpu")
+    '32-true'
+    """
+    if precision != "auto":
+        return precision
+    return "bf16-mixed" if pick_device(device) == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False) else "32-true"
 
 
 def keep_large_allocations() -> None:

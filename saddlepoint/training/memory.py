@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import psutil
@@ -17,29 +18,58 @@ from saddlepoint.errors import MemoryLimitError, SaddlepointError
 from saddlepoint.games.game import Game
 
 PROBE = 2  # samples; batch statistics need more than one
+MOST_PIECES = 64  # micro-batches that are chosen without being asked for
 
 
-def estimate_bytes(game: Game, data: Dataset, batch: int, *, device: torch.device) -> int:
-    """Bytes that the largest turn of a round needs: weights, gradients, optimiser state, averages, and what backward keeps of each sample.
+@dataclass(frozen=True)
+class Need:
+    """Memory that the turns of a game need: ``fixed`` bytes, and for each phase (batch of a turn, bytes of one of its records)."""
 
-    Measured by running every kind of turn once on a copy of the game with two samples, counting the tensors that autograd saves.
+    fixed: int
+    phases: tuple[tuple[int, int], ...]
+
+    def bytes(self, pieces: int) -> int:
+        """Of the largest turn, where each batch is computed in ``pieces``."""
+        return self.fixed + max(-(-batch // pieces) * each for batch, each in self.phases)
+
+
+def measure_need(game: Game, data: Dataset, batch: int) -> Need:
+    """Weights, gradients, optimiser state, averages, and what backward keeps of each sample.
+
+    Measured by running every kind of turn of every phase once on a copy of the game with two samples, counting the tensors that autograd saves.
+
+    Args:
+        game: as built.
+        data: real records.
+        batch: the whole batch of a turn, where a phase has none of its own.
     """
     twin = copy.deepcopy(game)
-    weights = sum(p.numel() * p.element_size() for p in twin.parameters())
     records = to_device(data.records(torch.arange(PROBE) % len(data)), "cpu")
-    largest, seen = 0, set()
+    overhead = sum(tensor.numel() * tensor.element_size() for tensor in records.values()) // PROBE
     twin.draws = Draws.seeded("memory")
     twin.requires_grad_(False).train()
-    for turn in twin.play():
-        if (turn.player, turn.batch) in seen:
+    twin.clock.horizon = max(sum(phase.rounds for phase in twin.phases), 1)
+    phases, done = [], 0
+    for phase in twin.phases or (None,):
+        done += phase.rounds if phase else 0
+        twin.clock.round = max(done - 1, 0)  # growing networks are at their largest when a phase ends
+        phases.append(((phase and phase.batch) or batch, _largest_turn(twin, records) // PROBE + 4 * overhead))
+    return Need(4 * sum(p.numel() * p.element_size() for p in twin.parameters()), tuple(phases))
+
+
+def _largest_turn(game: Game, records: Any) -> int:
+    """Bytes that backward keeps in the largest turn of the round that the clock is at; a lazy turn is looked at in round 0."""
+    largest, seen = 0, set()
+    game.begin_round()
+    for turn in game.play():
+        if turn.name in seen:
             continue
-        seen.add((turn.player, turn.batch))
-        player = twin.players[turn.player]
+        seen.add(turn.name)
+        player = game.players[turn.player]
         player.require_grad(True)
-        largest = max(largest, _saved_bytes(twin, turn, records))
+        largest = max(largest, _saved_bytes(game, turn, records))
         player.require_grad(False)
-    overhead = sum(tensor.numel() * tensor.element_size() for tensor in records.values()) // PROBE
-    return 4 * weights + (largest // PROBE + 4 * overhead) * batch
+    return largest
 
 
 def _saved_bytes(game: Game, turn: Any, records: Any) -> int:
@@ -90,23 +120,20 @@ def _pieces(batch: int, least: int) -> int | None:
     return next((k for k in range(least, batch + 1) if batch % k == 0), None)
 
 
-def check_memory(game: Game, data: Dataset, *, batch: int, pieces: int, device: torch.device) -> int:
-    """Refuse a batch that does not fit; returns the estimate in bytes.
+def check_memory(need: Need, *, pieces: int, device: torch.device) -> int:
+    """Refuse a batch that does not fit; returns the bytes that it needs.
 
     Args:
-        game: as built.
-        data: real records.
-        batch: the whole batch.
+        need: as measured.
         pieces: processes times micro-batches; a piece is what is in memory at once.
         device: where it will be.
     Raises:
         MemoryLimitError: naming what is needed, what is free, and the number of micro-batches that fits.
     """
-    needed, free = estimate_bytes(game, data, max(batch // pieces, 1), device=device), free_bytes(device)
+    needed, free = need.bytes(pieces), free_bytes(device)
     if needed > free:
-        fixed = estimate_bytes(game, data, 0, device=device)
-        per_sample = max((needed - fixed) // max(batch // pieces, 1), 1)
-        fits = max(int((0.8 * free - fixed) // per_sample), 0)
+        batch, each = max(need.phases, key=lambda phase: phase[0] * phase[1])
+        fits = max(int((0.8 * free - need.fixed) // each), 0)
         advice = (
             f"Use --batch {fits}, or --micro-batches {_pieces(batch, -(-batch // fits))} for the same result"
             if fits
@@ -114,3 +141,13 @@ def check_memory(game: Game, data: Dataset, *, batch: int, pieces: int, device: 
         )
         raise MemoryLimitError(f"A batch of {batch} needs about {needed / 2**30:.1f} GiB; {free / 2**30:.1f} GiB are free on {device}. {advice}.")
     return needed
+
+
+def choose_pieces(need: Need, *, processes: int, device: torch.device) -> int:
+    """The smallest number of micro-batches, at most 64, whose pieces fit into four fifths of the free memory; 1 where none does."""
+    free = 0.8 * free_bytes(device)
+    for pieces in range(1, MOST_PIECES + 1):
+        whole = all(batch % (pieces * processes) == 0 for batch, _ in need.phases)
+        if whole and need.bytes(pieces * processes) <= free:
+            return pieces
+    return 1

@@ -30,6 +30,37 @@ def default_preset(recipe: Recipe, data: str) -> str:
     return "toy" if "toy" in recipe.presets and holds_points(data) else "small"
 
 
+@dataclass(frozen=True)
+class Choice:
+    """A recipe chosen for the user, and why, in two lines."""
+
+    recipe: str
+    preset: str
+    reasons: tuple[str, str]
+
+
+FEW = 5_000  # images; below it a discriminator learns them by heart within an ordinary training
+
+
+def choose_recipe(data: str, device: str = "cpu") -> Choice:
+    """Recipe and preset for data that came without one, by its kind, its size and the machine.
+
+    Args:
+        data: name or path.
+        device: type of the device, "cpu" or an accelerator.
+    """
+    if holds_points(data):
+        spec = open_data(data).spec
+        found = f"No recipe was named. {spec.name} holds {spec.num_records} points of {spec.shape[0]} numbers:"
+        return Choice("relativistic", "toy", (f"{found} relativistic, preset toy.", "It covers all modes of the toys and converges with R1 and R2."))
+    spec = open_data(data, resolution=32).spec
+    few = spec.num_records < FEW
+    recipe = ("diffaugment" if few else "dcgan") if device == "cpu" else "diffaugment"
+    found = f"No recipe was named. {spec.name} holds {spec.num_records} images and training runs on {device}: {recipe}, preset small."
+    why = "Few images need a discriminator that sees them augmented." if few else "It makes the most of a short training without accelerator."
+    return Choice(recipe, "small", (found, why))
+
+
 def configure(recipe: Recipe, preset: str, settings: dict[str, Any]) -> AdversarialConfig:
     """A preset with some settings changed.
 

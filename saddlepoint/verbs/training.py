@@ -4,38 +4,32 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import shlex
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from saddlepoint.config import from_json, to_json
 from saddlepoint.data.records import Dataset
-from saddlepoint.data.sources import open_data
-from saddlepoint.draws import derive_seed
-from saddlepoint.errors import UsageError
 from saddlepoint.games.adversarial import AdversarialConfig
 from saddlepoint.games.game import Game
 from saddlepoint.training import machine
-from saddlepoint.training.memory import check_memory, overflows
+from saddlepoint.training.memory import overflows
 from saddlepoint.training.plan import Plan
 from saddlepoint.training.run import Run
 from saddlepoint.training.session import Session
 from saddlepoint.training.together import Group, together
 from saddlepoint.training.trainer import Trainer, TrainerConfig
 from saddlepoint.training.watchers import make_watchers
-from saddlepoint.verbs.choosing import Length, configure, default_preset, holds_points, make_plan
+from saddlepoint.verbs.choosing import Length
+from saddlepoint.verbs.preparing import Pieces, Wish, estimate, prepare
+from saddlepoint.verbs.starting import start_from
 from saddlepoint.verbs.using import load_game, report
-from saddlepoint.zoo.catalogue import Recipe, find_recipe
 
 Show = Callable[[dict[str, Any]], None]
 
 
 def train(
-    recipe: str,
+    recipe: str | None = None,
     *,
     data: str,
     out: str | Path,
@@ -46,10 +40,11 @@ def train(
     kimg: float | None = None,
     seed: int = 0,
     device: str = "auto",
-    micro_batches: int = 1,
-    precision: machine.Precision = "32-true",
+    micro_batches: Pieces = "auto",
+    precision: machine.Asked = "auto",
     data_root: str | Path | None = None,
     keep_every: int = 0,
+    init_from: str | Path | None = None,
     plan: Plan | None = None,
     show: Show | None = None,
     **settings: Any,
@@ -57,7 +52,7 @@ def train(
     """Train a recipe on data into a new run folder.
 
     Args:
-        recipe: name in the catalogue.
+        recipe: name in the catalogue; None: chosen by the data and the machine, and the choice explained to ``show``.
         data: name of a shipped or known data set, or a path.
         out: the run folder; must not hold anything.
         preset: "paper", "small", ...; None: "toy" for points, "small" for images.
@@ -67,10 +62,11 @@ def train(
         kimg: thousands of real images.
         seed: of everything random.
         device: "auto", "cpu", "cuda" or "mps".
-        micro_batches: pieces that each batch is computed in; the result is the same.
-        precision: of the computation.
+        micro_batches: pieces that each batch is computed in, with the same gradient; "auto": one, or as many as the memory asks for.
+        precision: of the computation; "auto": bf16-mixed where the device has it, otherwise 32-true.
         data_root: where downloaded data sets are.
         keep_every: checkpoints at multiples of this many rounds are made and kept, beside the last two and the best; 0 none.
+        init_from: a run folder (RUN, RUN:best, RUN:ROUND) or a .safetensors file whose weights it starts from; what fitted is told to ``show``.
         plan: how often to log, draw, score and save; None chooses from the length.
         show: called with each log record, score and health finding.
         settings: changes to the preset, by name.
@@ -79,65 +75,51 @@ def train(
     Raises:
         SaddlepointError: one of saddlepoint.errors, for everything that a user can mend.
     """
+    precision = machine.pick_precision(precision, device)
     fabric = machine.start_fabric(device, precision)
     with together(fabric) as group:  # from here on what one process finds wrong ends all
-        entry = find_recipe(recipe)
-        length = Length(steps=steps, minutes=minutes, kimg=kimg)
-        if micro_batches < 1 or keep_every < 0:
-            raise UsageError(f"micro_batches must be at least 1 and keep_every at least 0; they are {micro_batches} and {keep_every}.")
-        preset = preset or default_preset(entry, data)
-        config = _settle(entry, preset, config, settings, data)
-        root = None if data_root is None else Path(data_root)
-        dataset = open_data(data, resolution=config.resolution, root=root)
-        horizon = length.horizon(config)
-        if not length.limits():
-            length = Length(steps=config.rounds)
-        plan = plan or make_plan(length, horizon, keep_every)
-        about = _describe(entry, preset, config, dataset, seed) | {
-            "source": {"name": data, "resolution": config.resolution, "root": None if root is None else str(root)},
-            "micro_batches": micro_batches,
-            "precision": precision,
-            "horizon": horizon,
-            "plan": to_json(plan),
-            "budget": vars(length),
-        }
-        torch.manual_seed(derive_seed(seed, "initialisation"))
-        prepared = entry.prepare(config, dataset) if entry.prepare else dataset
-        game = entry.game(config, prepared)
-        check_memory(game, prepared, batch=config.batch, pieces=micro_batches * fabric.world_size, device=fabric.device)
-        run = Run(Path(out), about)
+        wish = Wish(
+            recipe=recipe,
+            data=data,
+            preset=preset,
+            config=config,
+            length=Length(steps=steps, minutes=minutes, kimg=kimg),
+            seed=seed,
+            micro_batches=micro_batches,
+            precision=precision,
+            data_root=data_root,
+            keep_every=keep_every,
+            init_from=init_from,
+            plan=plan,
+            settings=settings,
+        )
+        ready = prepare(wish, fabric)
+        for note in ready.notes:
+            if show is not None:
+                show({"round": 0, "kind": "note", "message": note})
+        run = Run(Path(out), ready.about)
         group.lead(run.create)
-        return _sit(run, game, prepared, group, plan, None, show)
+        return _sit(run, ready.game, ready.data, group, ready.plan, None, show)
 
 
-def _settle(entry: Recipe, preset: str, config: AdversarialConfig | None, settings: dict[str, Any], data: str) -> AdversarialConfig:
-    """The whole configuration: a preset with changes, or the one given; points have no resolution."""
-    if config is None:
-        config = configure(entry, preset, settings)
-    elif settings:
-        raise UsageError("Give a whole config or single settings, not both.")
-    return dataclasses.replace(config, resolution=None) if holds_points(data) and "resolution" not in settings else config
+def foresee(recipe: str | None = None, *, data: str, device: str = "auto", precision: machine.Asked = "auto", **wishes: Any) -> dict[str, Any]:
+    """What a training would need, without starting it: parameters, memory, pieces of a batch, length.
 
-
-def _describe(entry: Recipe, preset: str, config: AdversarialConfig, data: Dataset, seed: int) -> dict[str, Any]:
-    """What a run's description says of the recipe, the data, the command and the machine."""
-    by_command = bool(sys.argv) and Path(sys.argv[0]).name in ("saddlepoint", "__main__.py")
-    return {
-        "recipe": entry.name,
-        "title": entry.title,
-        "paper": entry.paper,
-        "year": entry.year,
-        "url": entry.url,
-        "preset": preset,
-        "config": to_json(config),
-        "data": to_json(data.spec),
-        "command": shlex.join(["saddlepoint", *sys.argv[1:]]) if by_command else "saddlepoint.train(...)",
-        "seed": seed,
-        "batch": config.batch,
-        "versions": machine.versions(),
-        "commit": machine.commit(),
-        "hardware": machine.hardware(),
-    }
+    Args:
+        recipe: as of :func:`train`.
+        data: as of :func:`train`.
+        device: as of :func:`train`.
+        precision: as of :func:`train`.
+        wishes: the other arguments of :func:`train`; settings of the recipe too.
+    Returns:
+        Plain values, see :func:`saddlepoint.verbs.preparing.estimate`.
+    """
+    precision = machine.pick_precision(precision, device)
+    fabric = machine.start_fabric(device, precision)
+    length = Length(**{name: wishes.pop(name) for name in ("steps", "minutes", "kimg") if name in wishes})
+    named = {field.name for field in dataclasses.fields(Wish)} - {"settings", "length"}
+    given = {name: wishes.pop(name) for name in [*wishes] if name in named}
+    return estimate(prepare(Wish(recipe=recipe, data=data, precision=precision, length=length, settings=wishes, **given), fabric), fabric)
 
 
 def resume(
@@ -172,6 +154,8 @@ def resume(
         begun = group.lead(lambda: bool(opened.checkpoints()))
         if not begun and checkpoint != "last":
             opened.find_checkpoint(checkpoint)  # says that there is none
+        if not begun and (started := opened.about.get("init_from")):
+            start_from(game, started["source"], started["sha256"])
         return _sit(opened, game, data, group, plan, checkpoint if begun else None, show)
 
 

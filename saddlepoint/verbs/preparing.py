@@ -1,0 +1,183 @@
+"""A run before its first round: recipe, data, networks, length, memory and starting weights, settled and described."""
+
+from __future__ import annotations
+
+import dataclasses
+import shlex
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from lightning_fabric import Fabric
+
+from saddlepoint.config import to_json
+from saddlepoint.data.records import Dataset
+from saddlepoint.data.sources import open_data
+from saddlepoint.draws import derive_seed
+from saddlepoint.errors import UsageError
+from saddlepoint.games.adversarial import AdversarialConfig
+from saddlepoint.games.game import Game
+from saddlepoint.training import machine
+from saddlepoint.training.memory import Need, check_memory, choose_pieces, free_bytes, measure_need
+from saddlepoint.training.plan import Plan
+from saddlepoint.verbs.choosing import Length, choose_recipe, configure, default_preset, holds_points, make_plan
+from saddlepoint.verbs.starting import Report, start_from
+from saddlepoint.zoo.catalogue import Recipe, find_recipe
+
+Pieces = int | Literal["auto"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wish:
+    """What a user asked for; the fields are the arguments of :func:`saddlepoint.train`."""
+
+    recipe: str | None
+    data: str
+    preset: str | None = None
+    config: AdversarialConfig | None = None
+    length: Length = field(default_factory=Length)
+    seed: int = 0
+    micro_batches: Pieces = "auto"
+    precision: machine.Precision = "32-true"
+    data_root: str | Path | None = None
+    keep_every: int = 0
+    init_from: str | Path | None = None
+    plan: Plan | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """A run ready to begin.
+
+    Attributes:
+        game: with its starting weights, on the CPU.
+        data: as the recipe reads it.
+        plan: how long, and how often to look.
+        about: the run's description.
+        need: memory of its turns.
+        started: what came of the weights it starts from; None where it starts from chance.
+        notes: what was settled for the user, in plain words.
+    """
+
+    game: Game
+    data: Dataset
+    plan: Plan
+    about: dict[str, Any]
+    need: Need
+    started: Report | None
+    notes: tuple[str, ...]
+
+
+def prepare(wish: Wish, fabric: Fabric) -> Prepared:
+    """Settle everything, and refuse what cannot be.
+
+    Raises:
+        SaddlepointError: one of saddlepoint.errors, for everything that a user can mend.
+    """
+    notes: list[str] = []
+    if wish.recipe is None:
+        choice = choose_recipe(wish.data, fabric.device.type)
+        wish = dataclasses.replace(wish, recipe=choice.recipe, preset=wish.preset or choice.preset)
+        notes += choice.reasons
+    entry = find_recipe(wish.recipe or "")
+    if wish.keep_every < 0 or (wish.micro_batches != "auto" and wish.micro_batches < 1):
+        raise UsageError(f"micro_batches must be at least 1 and keep_every at least 0; they are {wish.micro_batches} and {wish.keep_every}.")
+    preset = wish.preset or default_preset(entry, wish.data)
+    config = _settle(entry, preset, wish)
+    root = None if wish.data_root is None else Path(wish.data_root)
+    dataset = open_data(wish.data, resolution=config.resolution, root=root)
+    horizon = wish.length.horizon(config)
+    length = wish.length if wish.length.limits() else Length(steps=config.rounds)
+    plan = wish.plan or make_plan(length, horizon, wish.keep_every)
+    torch.manual_seed(derive_seed(wish.seed, "initialisation"))
+    prepared = entry.prepare(config, dataset) if entry.prepare else dataset
+    game = entry.game(config, prepared)
+    started = None if wish.init_from is None else start_from(game, wish.init_from)
+    if started:
+        notes.append(started.sentence())
+    need = measure_need(game, prepared, config.batch)
+    pieces = _pieces(wish, need, fabric, notes)
+    about = _describe(entry, preset, config, dataset, wish.seed) | {
+        "source": {"name": wish.data, "resolution": config.resolution, "root": None if root is None else str(root)},
+        "init_from": None if started is None else started.about(),
+        "micro_batches": pieces,
+        "precision": wish.precision,
+        "horizon": horizon,
+        "plan": to_json(plan),
+        "budget": length.limits(),
+    }
+    return Prepared(game=game, data=prepared, plan=plan, about=about, need=need, started=started, notes=tuple(notes))
+
+
+def estimate(prepared: Prepared, fabric: Fabric) -> dict[str, Any]:
+    """What the run would need, for a look before the start.
+
+    Returns:
+        recipe, preset, data (name, records, shape), parameters by player, batch, micro_batches, processes, precision, memory_bytes, free_bytes,
+        device, rounds, budget and notes.
+    """
+    about, players = prepared.about, prepared.game.players
+    return {
+        "recipe": about["recipe"],
+        "preset": about["preset"],
+        "data": {"name": about["data"]["name"], "records": about["data"]["num_records"], "shape": about["data"]["shape"]},
+        "parameters": {name: sum(p.numel() for p in player.parameters()) for name, player in players.items()},
+        "batch": about["batch"],
+        "micro_batches": about["micro_batches"],
+        "processes": fabric.world_size,
+        "precision": about["precision"],
+        "memory_bytes": prepared.need.bytes(about["micro_batches"] * fabric.world_size),
+        "free_bytes": free_bytes(fabric.device),
+        "device": str(fabric.device),
+        "rounds": about["horizon"],
+        "budget": about["budget"],
+        "notes": [*prepared.notes],
+    }
+
+
+def _settle(entry: Recipe, preset: str, wish: Wish) -> AdversarialConfig:
+    """The whole configuration: a preset with changes, or the one given; points have no resolution."""
+    config = wish.config
+    if config is None:
+        config = configure(entry, preset, wish.settings)
+    elif wish.settings:
+        raise UsageError("Give a whole config or single settings, not both.")
+    return dataclasses.replace(config, resolution=None) if holds_points(wish.data) and "resolution" not in wish.settings else config
+
+
+def _pieces(wish: Wish, need: Need, fabric: Fabric, notes: list[str]) -> int:
+    """Micro-batches: as asked, or the fewest that fit; refuses what cannot fit."""
+    processes, device = fabric.world_size, fabric.device
+    pieces = choose_pieces(need, processes=processes, device=device) if wish.micro_batches == "auto" else wish.micro_batches
+    check_memory(need, pieces=pieces * processes, device=device)
+    if wish.micro_batches == "auto" and pieces > 1:
+        whole, free = need.bytes(processes) / 2**30, free_bytes(device) / 2**30
+        notes.append(
+            f"A whole batch needs about {whole:.1f} GiB and {free:.1f} GiB are free: it is computed in {pieces} pieces, with the same gradient "
+            "(statistics that a layer takes over a batch are those of a piece)."
+        )
+    return pieces
+
+
+def _describe(entry: Recipe, preset: str, config: AdversarialConfig, data: Dataset, seed: int) -> dict[str, Any]:
+    """What a run's description says of the recipe, the data, the command and the machine."""
+    by_command = bool(sys.argv) and Path(sys.argv[0]).name in ("saddlepoint", "__main__.py")
+    return {
+        "recipe": entry.name,
+        "title": entry.title,
+        "paper": entry.paper,
+        "year": entry.year,
+        "url": entry.url,
+        "preset": preset,
+        "config": to_json(config),
+        "data": to_json(data.spec),
+        "command": shlex.join(["saddlepoint", *sys.argv[1:]]) if by_command else "saddlepoint.train(...)",
+        "seed": seed,
+        "batch": config.batch,
+        "versions": machine.versions(),
+        "commit": machine.commit(),
+        "hardware": machine.hardware(),
+    }

@@ -1,0 +1,161 @@
+"""A run before its first round: a recipe chosen by the data, a look at what is needed, pieces of a batch, weights that are there already."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from saddlepoint import api
+from saddlepoint.cli.main import main
+from saddlepoint.errors import CheckpointError, MemoryLimitError, UsageError
+from saddlepoint.games.game import Phase
+from saddlepoint.games.player import Adam
+from saddlepoint.training import memory
+from saddlepoint.training.memory import Need, choose_pieces, measure_need
+from saddlepoint.verbs.starting import start_from
+from tests.training.test_promises import images, make_game
+from tests.training.test_session import SHORT, TINY, weights
+
+CPU = torch.device("cpu")
+
+
+# -- chosen for the user -----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("data", "words"), [("ring8", "points of 2 numbers"), ("digits", "1797 images"), ("fashion", "10000 images")])
+def test_a_recipe_is_chosen_and_explained_in_two_lines(data: str, words: str) -> None:
+    choice = api.choose_recipe(data)
+    assert words in choice.reasons[0]
+    assert f"{choice.recipe}, preset {choice.preset}" in choice.reasons[0]
+    assert len(choice.reasons) == 2
+    assert choice.preset in next(entry for entry in api.list() if entry.name == choice.recipe).presets
+
+
+def test_training_without_a_recipe(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "--data", "ring8", "--out", str(tmp_path / "run"), "--steps", "3", "--width", "8", "--batch", "8"]) == 0
+    said = capsys.readouterr()
+    assert said.err.startswith("No recipe was named. ring8 holds ")
+    assert said.out.strip() == str(tmp_path / "run")
+    told: list[dict[str, Any]] = []
+    run = api.train(data="ring8", out=tmp_path / "other", steps=3, width=8, batch=8, show=told.append)
+    assert [record["kind"] for record in told[:2]] == ["note", "note"]
+    assert run.about["recipe"] == api.info(tmp_path / "run")["recipe"]
+
+
+# -- a look before the start -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_dry_run_says_what_is_needed_and_makes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    needs = api.foresee("nsgan", data="ring8", width=8, batch=8, latent_dim=4, steps=7, device="cpu")
+    assert needs["rounds"] == 7
+    assert needs["parameters"]["generator"] == 4 * 8 + 8 + 2 * (8 * 8 + 8) + 8 * 2 + 2
+    assert needs["micro_batches"] == 1
+    assert 0 < needs["memory_bytes"] < needs["free_bytes"]
+    assert main(["train", "nsgan", "--data", "ring8", "--width", "8", "--dry-run", "--device", "cpu"]) == 0
+    said = capsys.readouterr().out
+    assert "\nmemory        0.00 GiB" in said
+    assert "\nparameters    discriminator " in said
+    assert not [*tmp_path.iterdir()]
+
+
+def test_the_largest_phase_counts() -> None:
+    game = make_game(dtype=torch.float32)
+    plain = measure_need(game, images(), 16)
+    game.phases = (Phase("wide", 3, batch=64), Phase("narrow", 3))
+    assert [batch for batch, _ in measure_need(game, images(), 16).phases] == [64, 16]
+    assert measure_need(game, images(), 16).bytes(1) > plain.bytes(1)
+
+
+def test_pieces_are_chosen_so_that_they_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    need = Need(fixed=100, phases=((64, 10), (32, 30)))
+    assert [need.bytes(pieces) for pieces in (1, 2, 64)] == [1060, 580, 130]
+    for free, processes, pieces in ((2000, 1, 1), (1000, 1, 2), (400, 1, 8), (400, 2, 4), (10, 1, 1)):
+        monkeypatch.setattr(memory, "free_bytes", lambda device, free=free: free)
+        assert choose_pieces(need, processes=processes, device=CPU) == pieces
+
+
+def test_a_batch_in_pieces_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = api.foresee("nsgan", data="ring8", width=8, batch=4096, latent_dim=4, device="cpu")["memory_bytes"]
+    for module in ("saddlepoint.training.memory", "saddlepoint.verbs.preparing"):
+        monkeypatch.setattr(f"{module}.free_bytes", lambda device: whole)
+    needs = api.foresee("nsgan", data="ring8", width=8, batch=4096, latent_dim=4, device="cpu")
+    assert needs["micro_batches"] == 2
+    assert "it is computed in 2 pieces" in needs["notes"][-1]
+    with pytest.raises(MemoryLimitError, match=r"A batch of 16384 needs about"):
+        api.train("nsgan", data="ring8", width=8, batch=16384, latent_dim=4, device="cpu", micro_batches=1, out=tmp_path / "run")
+
+
+# -- weights that are there already ------------------------------------------------------------------------------------------------------
+
+
+def test_a_run_starts_from_another(tmp_path: Path) -> None:
+    first = api.train(**TINY, out=tmp_path / "first", plan=SHORT).folder
+    told: list[dict[str, Any]] = []
+    still = {"generator_optimizer": Adam(lr=0.0), "discriminator_optimizer": Adam(lr=0.0)}
+    second = api.train(**TINY, **still, out=tmp_path / "second", init_from=first, plan=SHORT, show=told.append).folder
+    total = len(api.load(first)[0].state_dict())
+    assert told[0]["message"] == f"{total} of {total} tensors came from {first}:6."
+    assert api.info(second)["init_from"]["loaded"] == total
+    for name, value in api.load(first)[0].named_parameters():
+        if "_ema" not in name:
+            assert torch.equal(api.load(second)[0].get_parameter(name), value)
+
+
+def test_what_does_not_fit_is_named(tmp_path: Path) -> None:
+    first = api.train(**TINY, out=tmp_path / "first", plan=SHORT).folder
+    game = api.load(api.train(**TINY | {"latent_dim": 5}, out=tmp_path / "wide", plan=SHORT).folder)[0]
+    before = {name: value.clone() for name, value in game.state_dict().items()}
+    report = start_from(game, f"{first}:last")
+    assert report.reshaped == ["generator.hidden.0.weight", "generator_ema.hidden.0.weight"]
+    assert all(torch.equal(before[name], game.state_dict()[name]) for name in report.reshaped)
+    assert f"{len(report.reshaped)} have another shape ({report.reshaped[0]}" in report.sentence()
+    source = api.load(first)[0].state_dict()
+    assert all(torch.equal(source[name], game.state_dict()[name]) for name in report.loaded)
+
+
+def test_a_file_of_a_generator_alone(tmp_path: Path) -> None:
+    game = make_game(dtype=torch.float32)
+    given = {name: torch.randn_like(value) for name, value in game.generator.state_dict().items()}
+    save_file(given | {"other.weight": torch.zeros(2)}, tmp_path / "g.safetensors")
+    report = start_from(game, tmp_path / "g.safetensors")
+    for name, value in given.items():
+        assert torch.equal(game.state_dict()[f"generator.{name}"], value)
+        assert torch.equal(game.state_dict()[f"generator_ema.{name}"], value)
+    assert report.unused == ["other.weight"]
+    assert all(name.startswith("discriminator.") for name in report.missing)
+
+
+def test_killed_before_its_first_checkpoint_it_starts_from_the_same_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = api.train(**TINY, out=tmp_path / "first", plan=SHORT).folder
+    whole = api.train(**TINY, out=tmp_path / "whole", init_from=first, plan=SHORT).folder
+    with monkeypatch.context() as patch:
+        patch.setattr("saddlepoint.training.trainer.Trainer.play_round", lambda trainer: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            api.train(**TINY, out=tmp_path / "again", init_from=first, plan=SHORT)
+    api.resume(first, steps=9, device="cpu")  # the source goes on; its round 6 is kept
+    api.resume(tmp_path / "again", device="cpu")
+    assert weights(tmp_path / "again") == weights(whole)
+
+
+def test_sources_that_cannot_be(tmp_path: Path) -> None:
+    first = api.train(**TINY, out=tmp_path / "first", plan=SHORT).folder
+    (tmp_path / "torn.safetensors").write_bytes(b"torn")
+    save_file({"strange": torch.zeros(1)}, tmp_path / "strange.safetensors")
+    for source, error, words in (
+        (tmp_path / "none", UsageError, "--init-from takes a run folder or a .safetensors file"),
+        (tmp_path / "torn.safetensors", CheckpointError, "is not a whole safetensors file"),
+        (tmp_path / "strange.safetensors", UsageError, "Nothing in .* fits this recipe"),
+        (f"{first}:77", CheckpointError, "has no checkpoint '77'"),
+    ):
+        with pytest.raises(error, match=words) as found:
+            start_from(make_game(), source)
+        assert "\n" not in str(found.value)
+    with pytest.raises(CheckpointError, match="no longer what this run started from"):
+        start_from(api.load(first)[0], first, expected="0" * 64)
+    assert json.loads((first / "run.json").read_text())["init_from"] is None
