@@ -21,6 +21,7 @@ from saddlepoint.views.colour import Colour, draw_colour, recolour
 from saddlepoint.views.corruptions import add_noise, amplify, cut_out, draw_gains
 from saddlepoint.views.geometry import Geometry, draw_affine, transform
 from saddlepoint.views.view import View
+from saddlepoint.views.watchful import WatchfulView
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +88,7 @@ class Augment(View):
         if not 0 <= p <= 1:
             raise UsageError(f"The augmentation probability p must be between 0 and 1; it is {p}.")
         self.policy, self.named = (policy_of(policy), policy) if isinstance(policy, str) else (policy, str(policy))
-        self.register_buffer("p", torch.tensor(float(p), dtype=torch.float64))
+        self.register_buffer("p", torch.tensor(float(p)))
 
     def forward(self, x: Tensor, percentile: float | None = None) -> Tensor:
         """What D sees of images.
@@ -125,7 +126,7 @@ class Augment(View):
         return f"{self.named!r}, p={float(self.p):.4g}"
 
 
-class ADA(Augment):
+class ADA(Augment, WatchfulView):
     """The augmentation whose p follows the share of real samples that D is sure of.
 
     .. math:: r_t = \\mathrm{E}[\\mathrm{sign}(D(x_\\mathrm{real}))]
@@ -167,7 +168,7 @@ class ADA(Augment):
             raise UsageError(f"ADA needs an interval of at least 1 turn and a positive speed_kimg; came {interval} and {speed_kimg}.")
         self.batch, self.target, self.interval, self.speed_kimg, self.cap = batch, target, interval, speed_kimg, cap
         for name in ("sign_sum", "turns"):
-            self.register_buffer(name, torch.zeros((), dtype=torch.float64))
+            self.register_buffer(name, torch.zeros(()))
 
     def watch(self, real_logits: Tensor) -> dict[str, Tensor]:
         """r_t on these samples, for the log and for :meth:`after_turn`; ``real_logits`` has shape [n, ...]."""

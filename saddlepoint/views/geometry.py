@@ -21,7 +21,7 @@ from torch import Tensor
 
 from saddlepoint.views.chance import Chance
 from saddlepoint.views.warp import warp
-from saddlepoint.views.wavelets import downsampling, upsampling
+from saddlepoint.views.wavelets import downsampling, padded_size, upsampling
 
 INTEGER_MAX, SCALE_STD, ANISOTROPY_STD, FRACTION_STD = 0.125, 0.2, 0.2, 0.125  # of the paper; translations are shares of the image, scales log2
 
@@ -183,7 +183,7 @@ def anywhere(x: Tensor, linear: Tensor, shift: Tensor) -> Tensor:
     reach = corners @ linear.transpose(1, 2) + shift.unsqueeze(1)  # n 4 2
     parts, lows, sizes = [], [], []
     for axis, size in enumerate((width, height)):
-        low, length = _window(_fine_place(reach[:, :, axis], size), 2 * (3 * size - 2))
+        low, length = _window(_fine_place(reach[:, :, axis], size), 2 * padded_size(size))
         parts.append(upsampling(size, x.dtype, x.device)[low.unsqueeze(1) + torch.arange(1, length + 1, device=x.device)])  # n length s
         lows.append(low)
         sizes.append(length)
@@ -191,7 +191,7 @@ def anywhere(x: Tensor, linear: Tensor, shift: Tensor) -> Tensor:
     across, down = parts
     fine = (x.reshape(n, c * height, width) @ across.transpose(1, 2)).view(n, c, height, -1)
     fine = down.unsqueeze(1) @ fine  # n c lengths
-    offset = torch.stack([(0.5 - low + size * 3 - 3) for low, size in zip(lows, (width, height), strict=True)], 1)
+    offset = torch.stack([padded_size(size) - low - 0.5 for low, size in zip(lows, (width, height), strict=True)], 1)
     scale = 2 / linear.new_tensor(sizes)
     linear, shift = 2 * scale.unsqueeze(1) * linear, scale * (2 * shift + offset) - 1
     by_column = columns.view(1, 1, -1, 1) * linear[:, None, None, :, 0]  # n 1 k 2
@@ -207,7 +207,7 @@ def _places(like: Tensor, size: int) -> Tensor:
 
 def _fine_place(place: Tensor, size: int) -> Tensor:
     """Index among the finer pixels of the reflected image, of a place in pixels from the middle."""
-    return 2 * place + (3 * size - 3)
+    return 2 * place + (padded_size(size) - 1)
 
 
 def _window(places: Tensor, limit: int) -> tuple[Tensor, int]:

@@ -32,17 +32,26 @@ SYM2 = (-0.12940952255092145, 0.22414386804185735, 0.836516303737469, 0.48296291
 BANDS = 4
 
 
+def padded_size(size: int) -> int:
+    """Pixels with the reflection at both ends: as far as it goes without repeating itself, or as the filters need for the smallest images.
+
+    >>> padded_size(32), padded_size(4)
+    (94, 20)
+    """
+    return size + 2 * max(size - 1, 8)
+
+
 @functools.lru_cache(maxsize=64)
 def upsampling(size: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """Reflection to three times the size, then 2x upsampling by sym6.
+    """Reflection, then 2x upsampling by sym6.
 
-    Row 0 and the last are zeros, for places beyond the reflection; row 1 + j is the j-th of the 2(3s - 2) finer pixels.
+    Row 0 and the last are zeros, for places beyond the reflection; row 1 + j is the j-th of the finer pixels, two a pixel of :func:`padded_size`.
 
     Returns:
-        Shape [2(3s - 2) + 2, s]; rows within the reflection have the sum 1.
+        Shape [2 padded_size + 2, s]; rows well within the reflection have the sum 1.
     """
-    margin = size - 1
-    padded = size + 2 * margin
+    padded = padded_size(size)
+    margin = (padded - size) // 2
     taps = _filter(SYM6) * 2**0.5  # sum 2: half of the taps meet a pixel
     fine, coarse = torch.arange(2 * padded).unsqueeze(1), torch.arange(padded)
     tap = 5 + fine - 2 * coarse  # 2p p
