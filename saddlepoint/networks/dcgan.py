@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from saddlepoint.networks.base import Discriminator, Generator, Judgement
 from saddlepoint.networks.initialisation import normal_weights
-from saddlepoint.networks.layers import doubling, one_hot, pyramid, with_labels
+from saddlepoint.networks.layers import Halving, doubling, one_hot, pyramid, with_labels
 from saddlepoint.networks.virtualbatchnorm import VirtualBatchNorm
 
 Norm = Literal["batch", "none", "virtual"]
@@ -130,7 +130,7 @@ class DCGANDiscriminator(Discriminator):
         widths = [image_shape[0], *(width * 2**level for level in range(doublings))]
         self.levels = nn.ModuleList(
             nn.Sequential(
-                nn.Conv2d(a + labels, b, kernel, 2, (kernel - 1) // 2, bias=False),
+                Halving(a + labels, b, kernel),
                 _norm(norm if level else "none", b),
                 nn.LeakyReLU(0.2, inplace=True),
             )

@@ -16,6 +16,7 @@ from saddlepoint.errors import UsageError
 from saddlepoint.networks import spectral
 from saddlepoint.networks.autoencoders import EBGANMLPDiscriminator
 from saddlepoint.networks.base import Discriminator, Judgement
+from saddlepoint.networks.layers import Halving
 from saddlepoint.networks.minibatch import MinibatchDiscrimination
 
 Kind = Literal["softmax", "auxiliary", "realness"]
@@ -108,7 +109,7 @@ def use_spectral_norm(network: nn.Module) -> None:
     for name, child in list(network.named_children()):
         if type(child) is nn.Linear:
             setattr(network, name, spectral.Linear(child.in_features, child.out_features, bias=child.bias is not None, spectral_norm=True))
-        elif type(child) is nn.Conv2d:
+        elif type(child) is nn.Conv2d or type(child) is Halving:
             setattr(network, name, SpectralConv2d(child))
         else:
             use_spectral_norm(child)

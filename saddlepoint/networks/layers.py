@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from saddlepoint.draws import draws_like
 from saddlepoint.errors import UsageError
+from saddlepoint.networks.convolution import conv2d, conv_transpose2d
 
 
 class Dropout(nn.Module):
@@ -157,10 +158,32 @@ class ShiftBatchNorm(nn.modules.batchnorm._BatchNorm):
             raise ValueError(f"ShiftBatchNorm needs [n, d] or [n, c, h, w]; got {list(input.shape)}.")
 
 
+class Halving(nn.Conv2d):
+    """torch's convolution with stride 2 that halves height and width, for kernels 4 and 5; kernel 4 by :func:`conv2d`."""
+
+    def __init__(self, channels: int, out_channels: int, kernel: int, *, bias: bool = False) -> None:
+        super().__init__(channels, out_channels, kernel, 2, (kernel - 1) // 2, bias=bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[n, channels, 2h, 2w] -> [n, out_channels, h, w]."""
+        if self.kernel_size[0] != 4:
+            return super().forward(x)
+        return conv2d(x, self.weight, self.bias, stride=2, padding=1)
+
+
+class _Doubling(nn.ConvTranspose2d):
+    """torch's transposed convolution with stride 2 and kernel 4, by :func:`conv_transpose2d`."""
+
+    def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
+        """[n, channels, h, w] -> [n, out_channels, 2h, 2w]."""
+        return conv_transpose2d(x, self.weight, self.bias, stride=2, padding=1)
+
+
 def doubling(channels: int, out_channels: int, kernel: int, *, bias: bool = False) -> nn.ConvTranspose2d:
     """Transposed convolution that doubles height and width exactly, for kernels 3, 4 and 5."""
     padding = (kernel - 1) // 2
-    return nn.ConvTranspose2d(channels, out_channels, kernel, 2, padding, output_padding=2 * padding + 2 - kernel, bias=bias)
+    layer = _Doubling if kernel == 4 else nn.ConvTranspose2d
+    return layer(channels, out_channels, kernel, 2, padding, output_padding=2 * padding + 2 - kernel, bias=bias)
 
 
 def one_hot(labels: Tensor | None, num_classes: int, like: Tensor) -> Tensor:
