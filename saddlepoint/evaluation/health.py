@@ -20,7 +20,7 @@ class Finding:
 
     Attributes:
         round: when it was said.
-        kind: "discriminator-won", "discriminator-lost", "collapse", "falling" or "recovered".
+        kind: "discriminator-won", "discriminator-lost", "collapse", "falling", "augmentation-capped" or "recovered".
         message: the sentence.
     """
 
@@ -67,7 +67,7 @@ class _State:
         since: kind -> round at which a condition on D began to hold.
         told: kinds that were said and have not ended.
         streak: kind -> scores in a row for which a condition held.
-        best: highest coverage, count of modes and pairwise distance so far.
+        best: highest coverage, count of modes and pairwise distance so far, and the augmentation probability that was at its cap.
         best_score, best_round: of the main score; None before the first.
         near_floor: whether the last score was close to its floor.
     """
@@ -97,7 +97,7 @@ class HealthMonitor:
         """Take a log record (round, discriminator/separation or discriminator/real and discriminator/fake) or a score (round, quick_frechet, ...)."""
         metric = next((name for name in BETTER_LOW if name in record), None)
         findings = self._watch_scores(record, metric) if metric else []
-        return findings + self._watch_discriminator(record)
+        return findings + self._watch_discriminator(record) + self._watch_augmentation(record)
 
     def state_dict(self) -> dict[str, Any]:
         """State as plain JSON."""
@@ -133,6 +133,22 @@ class HealthMonitor:
             "learning rate or a weaker penalty.",
             "the discriminator tells real from fake again, or the samples have come close to the data.",
         )
+
+    def _watch_augmentation(self, record: Mapping[str, Any]) -> list[Finding]:
+        """ADA's p at its cap: what held D back from learning the images by heart can be raised no more."""
+        if "discriminator/ada_capped" not in record:
+            return []
+        round, p, state = int(record["round"]), float(record["discriminator/ada_p"]), self.state
+        if record["discriminator/ada_capped"] > 0:
+            state.best["ada_p"] = max(state.best.get("ada_p", 0.0), p)
+            sure = float(record["discriminator/sign"])
+            return self._begin(
+                round,
+                "augmentation-capped",
+                f"the augmentation is at its cap: p is {p:.2f}, and more would show in the samples. The discriminator learns the images by heart "
+                f"(mean sign on real images {sure:.2f}): more images, a larger gamma or a shorter training help; the best checkpoint may be behind.",
+            )
+        return self._end(round, "augmentation-capped", "the augmentation is below its cap again.") if p < 0.9 * state.best.get("ada_p", 0.0) else []
 
     def _lasting(self, round: int, kind: str, holds: bool, begun: str, ended: str) -> list[Finding]:
         """Say ``begun`` once a condition has held for the patience, ``ended`` when it stops."""

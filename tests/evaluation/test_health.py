@@ -157,3 +157,16 @@ def test_a_resumed_monitor_says_what_an_unbroken_one_says() -> None:
 
 def test_records_that_say_nothing() -> None:
     assert feed([{"round": 1, "generator/adversarial": 2.0}, {"round": 2}]) == []
+
+
+def test_augmentation_at_its_cap() -> None:
+    def turns(values: Iterable[tuple[float, float]]) -> list[dict[str, Any]]:
+        each = [{"discriminator/ada_p": p, "discriminator/ada_capped": capped, "discriminator/sign": 0.71} for p, capped in values]
+        return [{"round": 20 * (i + 1)} | record for i, record in enumerate(each)]
+
+    findings = feed(turns([(0.7, 0.0), (0.79, 0.25), (0.8, 1.0), (0.79, 0.5), (0.75, 0.0), (0.6, 0.0), (0.8, 1.0)]))
+    assert kinds(findings) == ["augmentation-capped", "recovered", "augmentation-capped"]
+    assert [finding.round for finding in findings] == [40, 120, 140]
+    assert "p is 0.79" in findings[0].message and "mean sign on real images 0.71" in findings[0].message
+    assert "below its cap again" in findings[1].message
+    assert feed([{"round": 20, "discriminator/sign": 0.9, "discriminator/ada_p": 0.0}]) == []  # fixed p
