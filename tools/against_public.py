@@ -3,6 +3,7 @@
     python tools/against_public.py dcgan  --public DIR    # DIR/main.py: the DCGAN example of pytorch/examples
     python tools/against_public.py sngan  --public DIR    # DIR: a checkout of kwotsin/mimicry
     python tools/against_public.py wgan-gp --public DIR   # likewise
+    python tools/against_public.py progan --public DIR    # DIR: a checkout of facebookresearch/pytorch_GAN_zoo; against_progan.py says more
 
 Each side is a process of its own, so that neither's memory or threads disturb the other; a line is one round of each. Widths, batch, optimiser and
 turns are the public code's: DCGAN 64x64x3, z 100, widths 64, batch 64, fakes shared; SNGAN and WGAN-GP 32x32x3, batch 64, five D turns and one G
@@ -28,6 +29,7 @@ from torch import nn
 
 Turn = Callable[[], None]
 BATCH = 64
+ELSEWHERE = {"progan": "against_progan", "progan-plain": "against_progan"}  # files with public(case, checkout) and ours(case)
 
 
 class Silent:
@@ -138,7 +140,11 @@ def work(side: str, given: argparse.Namespace) -> None:
     """One side: a round for every line that comes in, its seconds out."""
     torch.set_num_threads(1 if given.cpu_seconds else torch.get_num_threads())
     torch.manual_seed(0)
-    play = ours(given.case) if side == "ours" else example(given.public) if given.case == "dcgan" else mimicry(given.case, given.public)
+    if given.case in ELSEWHERE:
+        cases = importlib.import_module(ELSEWHERE[given.case])
+        play: Turn = cases.ours(given.case) if side == "ours" else cases.public(given.case, given.public)
+    else:
+        play = ours(given.case) if side == "ours" else example(given.public) if given.case == "dcgan" else mimicry(given.case, given.public)
     clock = time.process_time if given.cpu_seconds else time.perf_counter
     for _ in sys.stdin:
         start = clock()
@@ -149,7 +155,7 @@ def work(side: str, given: argparse.Namespace) -> None:
 def main() -> None:
     """Alternate the two sides and print every pair and the median of their ratios."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("case", choices=["dcgan", "sngan", "wgan-gp"])
+    parser.add_argument("case", choices=["dcgan", "sngan", "wgan-gp", *ELSEWHERE])
     parser.add_argument("--public", type=Path, required=True, help="folder of the public code")
     parser.add_argument("--rounds", type=int, default=5, help="pairs, after one round of each that is not counted")
     parser.add_argument("--cpu-seconds", action="store_true", help="one thread, the process's own seconds")
