@@ -114,7 +114,8 @@ class R1(Term):
     def forward(self, scene: Scene) -> Tensor:
         """Return gamma/2 * mean of the squared slopes."""
         x_real, real = _real(scene)
-        return _at(self.gamma, scene.clock) / 2 * penalties.zero_centered_penalty(real.logits, x_real).mean()
+        penalty = _at(self.gamma, scene.clock) / 2 * penalties.zero_centered_penalty(real.logits, x_real).mean()
+        return penalty + 0 * real.logits.mean() if self.alone else penalty  # zero gradients for parameters that no slope depends on
 
 
 class R2(Term):
