@@ -25,12 +25,16 @@ class EvaluateFlags:
         metrics: names with commas between, such as fd,precision-recall; None means the quick score, or fd with another extractor.
         extractor: of the features of images: quick, lite0, inception, clip, dinov2, vgg16, or module:attribute of your own.
         weights: file of the extractor's weights, in place of the one in the cache.
-        num: generated samples; None means as many as the protocol takes, 10,000 at most.
+        distance: of ppl-... and diversity: quick, lite0, vgg16, lpips, or module:attribute of your own; None means the extractor's own layers.
+        segmenter: of fsd: module:attribute of your own.
+        held_out: of copying: real data that the generator was not trained on, by name or path, such as fashion:test.
+        num: generated samples (and paths of ppl-...); None means as many as the protocol takes, 10,000 at most.
         num_real: real samples to compare with; None means as many as generated, at most half of the data.
         resolution: side that all images are brought to; None means that of the samples.
         checkpoint: of a run: "last", "best" or a round.
+        truncation: of a run: psi of its styles, or the largest size of its latents' numbers; None means none.
         seed: of the latents and of the choice of real samples.
-        device: where features are computed: cpu, cuda or mps.
+        device: where samples are drawn and features computed: cpu, cuda or mps.
         data_root: folder of downloaded data sets.
         json: print JSON.
     """
@@ -40,10 +44,14 @@ class EvaluateFlags:
     metrics: str | None = None
     extractor: str = "quick"
     weights: Path | None = None
+    distance: str | None = None
+    segmenter: str | None = None
+    held_out: str | None = None
     num: int | None = None
     num_real: int | None = None
     resolution: int | None = None
     checkpoint: str = "last"
+    truncation: float | None = None
     seed: int = 0
     device: str = "cpu"
     data_root: Path | None = None

@@ -20,12 +20,13 @@ Record = dict[str, Any]
 _NOT_SCORES = ("round", "images_seen")
 
 
-def compare(targets: Sequence[Path], *, out: Path | None = None) -> Record:
+def compare(targets: Sequence[Path], *, out: Path | None = None, last: Mapping[Path, int] | None = None) -> Record:
     """Compare runs, or results that ``saddlepoint evaluate --json`` printed.
 
     Args:
         targets: run folders (their last evaluation, and the best and last of their quick scores) or files of one result.
         out: folder for table.md, compare.json, curves.svg and precision-recall.svg; None writes nothing.
+        last: round of the last checkpoint by run; evaluations of later rounds are of weights that are not there (any more), and are left out.
     Returns:
         rows: {"name", "kind" ("evaluation", "best", "last"), "round", "scores": {name: {"value", "error", "floor"}}, "protocol", "differences"};
         differences is against the first row that has one of the same scores; best: the target of the best value for each score that has like
@@ -39,7 +40,7 @@ def compare(targets: Sequence[Path], *, out: Path | None = None) -> Record:
     if len({target.resolve() for target in targets}) < len(targets):
         raise UsageError("Each target is named once; one came twice. Leave the second out.")
     names = _short(targets)
-    rows = [row for name, target in zip(names, targets, strict=True) for row in read_rows(name, target)]
+    rows = [row for name, target in zip(names, targets, strict=True) for row in read_rows(name, target, (last or {}).get(target))]
     for index, row in enumerate(rows):
         first = next((other for other in rows[:index] if set(other["scores"]) & set(row["scores"])), None)
         row["differences"] = [] if first is None else differences(first["protocol"], row["protocol"])
@@ -51,8 +52,8 @@ def compare(targets: Sequence[Path], *, out: Path | None = None) -> Record:
     return result
 
 
-def read_rows(name: str, target: Path) -> list[Record]:
-    """What is known of one target: its last evaluation, and the best and last quick score of a run.
+def read_rows(name: str, target: Path, last: int | None = None) -> list[Record]:
+    """What is known of one target: its last evaluation of a round up to ``last``, and the best and last quick score of a run.
 
     Raises:
         DataError: if there is nothing.
@@ -62,6 +63,7 @@ def read_rows(name: str, target: Path) -> list[Record]:
     if not target.is_dir():
         return [_row(name, "evaluation", _result(target))]
     evaluations, quick = _lines(target / "evaluations.jsonl"), _lines(target / "scores.jsonl")
+    evaluations = [record for record in evaluations if last is None or record.get("round", 0) <= last]
     rows = [_row(name, "evaluation", evaluations[-1])] if evaluations else []
     scored = [record for record in quick if math.isfinite(record.get(record.get("metric", ""), math.nan))]
     if scored:

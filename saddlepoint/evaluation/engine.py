@@ -6,7 +6,8 @@ The floor of a score is the same metric of held-out real samples, as many as the
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -14,10 +15,11 @@ import torch
 from saddlepoint.data.records import Dataset
 from saddlepoint.draws import derive_seed
 from saddlepoint.errors import DataError, UsageError, nearest
+from saddlepoint.evaluation.case import Case, Extras, Result
 from saddlepoint.evaluation.extractors import Extractor, points_as_they_are
-from saddlepoint.evaluation.measures import ELSEWHERE, MEASURES, Measure
-from saddlepoint.evaluation.scoring import LIMIT, Result
-from saddlepoint.evaluation.sets import SampleSet, of_data
+from saddlepoint.evaluation.measures import HINTS, MEASURES, Measure
+from saddlepoint.evaluation.scoring import LIMIT
+from saddlepoint.evaluation.sets import SampleSet, of_data, with_classes_of
 from saddlepoint.evaluation.store import Features
 
 Tell = Callable[[str], None]
@@ -31,8 +33,8 @@ def find_measures(names: Sequence[str]) -> list[Measure]:
         UsageError: for an unknown name, with the nearest.
     """
     for name in names:
-        if name in ELSEWHERE:
-            raise UsageError(f"The metric {name} needs more than two sets of samples: call {ELSEWHERE[name]}.")
+        if name in HINTS:
+            raise UsageError(f"There is no metric {name!r} by that name: it is {HINTS[name]}.")
         if name not in MEASURES:
             raise UsageError(f"There is no metric {name!r}. {nearest(name, MEASURES)} All: {', '.join(MEASURES)}.")
     if not names:
@@ -62,7 +64,14 @@ def divide(dataset: Dataset, num_real: int | None, num_fake: int, seed: int) -> 
 
 
 def evaluate(
-    real: SampleSet, held: SampleSet | None, fake: SampleSet, *, metrics: Sequence[str], extractor: Extractor | None, tell: Tell | None = None
+    real: SampleSet,
+    held: SampleSet | None,
+    fake: SampleSet,
+    *,
+    metrics: Sequence[str],
+    extractor: Extractor | None,
+    extras: Extras | None = None,
+    tell: Tell | None = None,
 ) -> dict[str, Any]:
     """Score generated samples against real ones.
 
@@ -72,42 +81,84 @@ def evaluate(
         fake: generated ones.
         metrics: names in MEASURES.
         extractor: for images; points are their own features.
+        extras: what some metrics need besides.
         tell: told what is being done, and what it will cost before it starts.
     Returns:
         scores: by name, each {"value", "error" (standard error or None), "floor" (or None), "better"}; notes: what a reader should know, sentences;
-        protocol: how the numbers were made, without what only the caller knows.
+        details: by metric, what else it found; protocol: how the numbers were made, without what only the caller knows.
     Raises:
         UsageError: for a metric that these samples or this extractor do not allow.
     """
-    chosen = find_measures(metrics)
+    chosen, given = find_measures(metrics), extras or Extras()
     _check(real, fake)
     seen_by = extractor if real.kind == "image" else points_as_they_are(math.prod(real.shape))
     if seen_by is None:
         raise UsageError("Images need an extractor. Choose quick, lite0, inception, clip, dinov2, vgg16 or module:attribute.")
     for measure in chosen:
-        if real.kind not in measure.kinds:
-            raise UsageError(f"The metric {measure.name} is of {' and '.join(measure.kinds)} samples; these are {real.kind}. Leave it out.")
-    looked = {
-        name: Features(who, seen_by, _progress(name, tell)) for name, who in (("real", real), ("held-out real", held), ("generated", fake)) if who
-    }
+        check_needs(measure, real.kind, given)
+    sets = {"real": real, "held-out real": held, "generated": with_classes_of(fake, real)}
+    looked = {name: Features(samples, seen_by, _progress(name, tell)) for name, samples in sets.items() if samples}
+    case = Case(real=looked["real"], fake=looked["generated"], extras=given)
     scores: dict[str, dict[str, Any]] = {}
+    notes, details = _notes(chosen, real, fake, seen_by, held), {}
     for measure in chosen:
-        if tell is not None and measure.cost(looked["real"], looked["generated"]):
-            tell(measure.cost(looked["real"], looked["generated"]))
-        result = measure.run(looked["real"], looked["generated"], True)
-        floor = measure.run(looked["real"], looked["held-out real"], False) if held is not None else None
-        scores |= _tabulate(measure, result, floor)
-    protocol = {
+        if tell is not None and measure.price(case):
+            tell(measure.price(case))
+        result = measure.run(case, True)
+        floors = result.floors
+        if measure.floor and held is not None:
+            floors = measure.run(replace(case, fake=looked["held-out real"]), False).values
+        scores |= _tabulate(measure, result, floors)
+        notes += result.notes
+        if result.details:
+            details[measure.name] = dict(result.details)
+    told = {"details": details} if details else {}
+    return {"scores": scores, "notes": notes, **told, "protocol": _protocol(chosen, case, held)}
+
+
+def _protocol(chosen: Sequence[Measure], case: Case, held: SampleSet | None) -> dict[str, Any]:
+    real, fake, extras = case.real.samples, case.fake.samples, case.extras
+    needed = {need for measure in chosen for need in measure.needs}
+    said: dict[str, Any] = {}
+    if "distance" in needed and extras.distance is not None:
+        said |= extras.distance.stamp
+    if "segmenter" in needed and extras.segmenter is not None:
+        areas = extras.segmenter.areas
+        said |= {"segmenter": areas.name, "segmenter_hash": areas.weights_hash, "segmenter_preprocessing": areas.preprocessing}
+    if "unseen" in needed and extras.unseen is not None and extras.training is not None:
+        said |= {"held_out": extras.unseen.name, "num_held_out": extras.unseen.num, "num_training": extras.training.num}
+    return {
         "data": real.name,
-        **seen_by.stamp,
+        **case.real.extractor.stamp,
+        **said,
         "resolution": [*fake.shape],
         "num_real": real.num,
         "num_fake": fake.num,
         "settings": {measure.name: measure.settings for measure in chosen if measure.settings},
-        "error": "standard error: jackknife over groups of generated samples, real ones held fixed, unless a metric's settings say otherwise",
+        "error": "standard error: two-sample jackknife, groups of real and of generated samples left out, unless a metric's settings say otherwise",
         "floor": f"{fake.num} other real samples in place of the generated" if held is not None else "none: the data cannot spare so many records",
     }
-    return {"scores": scores, "notes": _notes(chosen, real, fake, seen_by, held), "protocol": protocol}
+
+
+MISSING = {
+    "walk": "a run whose generator has latents; these samples have no generator. Name a run folder",
+    "distance": "a distance of images. Name one with --distance: quick, lite0, vgg16, lpips or module:attribute",
+    "segmenter": "a segmenter of images. Name yours with --segmenter module:attribute",
+    "unseen": "real samples that the generator was not trained on. Name them with --held-out, such as fashion:test of a run on fashion:train",
+}
+
+
+def check_needs(measure: Measure, kind: str, extras: Extras) -> None:
+    """Refuse a metric that is not of these samples, or that lacks what it needs.
+
+    Raises:
+        UsageError: with what to name.
+    """
+    if kind not in measure.kinds:
+        raise UsageError(f"The metric {measure.name} is of {' and '.join(measure.kinds)} samples; these are {kind}. Leave it out.")
+    for need in measure.needs:
+        if getattr(extras, need) is None:
+            raise UsageError(f"The metric {measure.name} needs {MISSING[need]}.")
 
 
 def _check(real: SampleSet, fake: SampleSet) -> None:
@@ -126,13 +177,13 @@ def _progress(what: str, tell: Tell | None) -> Callable[[int, int], None] | None
     return lambda done, of: tell(f"features of {what} samples: {done:,} of {of:,}")
 
 
-def _tabulate(measure: Measure, result: Result, floor: Result | None) -> dict[str, dict[str, Any]]:
+def _tabulate(measure: Measure, result: Result, floors: Mapping[str, float] | None) -> dict[str, dict[str, Any]]:
     """One entry a score; JSON has no NaN, so an error that is unknown is None."""
     return {
         name: {
             "value": value,
             "error": None if math.isnan(result.errors[name]) else result.errors[name],
-            "floor": None if floor is None else floor.values[name],
+            "floor": None if floors is None else floors.get(name),
             "better": measure.direction(name),
         }
         for name, value in result.values.items()
@@ -143,14 +194,15 @@ def _notes(chosen: Sequence[Measure], real: SampleSet, fake: SampleSet, extracto
     """What a reader of the numbers should know."""
     notes = []
     count = min(real.num, fake.num)
-    if count < FEW and any(measure.name == "fd" for measure in chosen):
+    biased = [measure.name for measure in chosen if measure.name in ("fd", "class-fd", "fsd")]
+    if count < FEW and biased:
         why = f"{count} samples a side are few: a Frechet distance is biased upward below {FEW:,}"
-        notes.append(f"{why}. Compare only with equal numbers, and prefer kid, which is unbiased.")
-    if count <= extractor.dimension and any(measure.name == "fd" for measure in chosen):
+        notes.append(f"{', '.join(biased)}: {why}. Compare only with equal numbers, and prefer kid, which is unbiased.")
+    if count <= extractor.dimension and "fd" in biased:
         notes.append(f"{count} samples do not fill {extractor.dimension} dimensions: the covariances are singular, and the distance is mostly bias.")
-    if max(real.num, fake.num) > LIMIT and any(measure.pairs for measure in chosen):
-        names = ", ".join(measure.name for measure in chosen if measure.pairs)
+    if max(real.num, fake.num) > LIMIT and any("rows" in measure.settings or measure.pairs for measure in chosen):
+        names = ", ".join(measure.name for measure in chosen if "rows" in measure.settings or measure.pairs)
         notes.append(f"{names}: of the first {LIMIT:,} samples a side.")
-    if held is None:
+    if held is None and any(measure.floor for measure in chosen):
         notes.append(f"No floor: that needs {real.num} + {fake.num} real records. Ask for fewer with --num or --num-real.")
     return notes

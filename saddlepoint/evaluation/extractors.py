@@ -112,6 +112,15 @@ def points_as_they_are(dimension: int) -> Extractor:
     return Extractor(name="coordinates", weights_hash="", dimension=dimension, preprocessing="none", look=look, batch=4096)
 
 
+def pixels_as_they_are(shape: tuple[int, ...]) -> Extractor:
+    """For images: their own pixels, in [0, 1]; ``shape`` is that of one."""
+
+    def look(images: Tensor) -> Outputs:
+        return {"features": images.flatten(1).float() / 255}
+
+    return Extractor(name="pixels", weights_hash="", dimension=int(np.prod(shape)), preprocessing="in [0, 1]", look=look, batch=1024)
+
+
 def _quick(name: str, head: str, device: torch.device | str) -> Extractor:
     from saddlepoint.evaluation.classifier import NUM_FEATURES, QuickFeatures
 
@@ -139,37 +148,53 @@ def own_extractor(name: str, *, device: torch.device | str = "cpu") -> Extractor
     The dimension is found with one black image of 3 channels and 32x32 pixels, unless the object says it in ``dimension``; what it does to images
     first it may say in ``preprocessing``.
     """
-    found, home = _find(name)
-    network = found() if isinstance(found, type) or (inspect.isfunction(found) and not inspect.signature(found).parameters) else found
-    if not callable(network):
-        raise UsageError(
-            f"An extractor must be a network or a function of images; {name} is of type {type(network).__name__}. Name another attribute."
-        )
-    if isinstance(network, nn.Module):
-        network.to(device).eval().requires_grad_(False)
+    network, hashed = find_own(name, "extractor", device=device)
 
     def look(images: Tensor) -> Outputs:
-        given = images.to(device).float().div(127.5).sub(1) if images.dtype == torch.uint8 else images.to(device).float()
-        features = network(given)
-        return {"features": torch.as_tensor(features)}
+        return {"features": torch.as_tensor(network(as_input(images, device)))}
 
     dimension = getattr(network, "dimension", None)
     if dimension is None:
         with torch.no_grad():
             dimension = int(np.prod(look(torch.zeros(1, 3, 32, 32, dtype=torch.uint8))["features"].shape[1:]))
-    hashed = hash_weights(network.state_dict()) if isinstance(network, nn.Module) else hashlib.sha256(home).hexdigest()
     words = str(getattr(network, "preprocessing", "float in [-1, 1], own size"))
     return Extractor(name=name, weights_hash=hashed, dimension=int(dimension), preprocessing=words, look=look)
 
 
-def _find(name: str) -> tuple[Any, bytes]:
+def as_input(images: Tensor, device: torch.device | str) -> Tensor:
+    """Images as networks take them: float32 [n, c, h, w] in [-1, 1], on the device."""
+    return images.to(device).float().div(127.5).sub(1) if images.dtype == torch.uint8 else images.to(device).float()
+
+
+def find_own(name: str, what: str, *, device: torch.device | str = "cpu") -> tuple[Callable[..., Any], str]:
+    """A network or function of the user's, ready to use, and the SHA-256 of its weights, or of its module's file where it has none.
+
+    Args:
+        name: ``module:attribute``: the network or function, or what makes one without arguments.
+        what: it is, for the error line.
+        device: where a network is put.
+    """
+    found, home = _find(name, what)
+    network = found() if isinstance(found, type) or (inspect.isfunction(found) and not inspect.signature(found).parameters) else found
+    if not callable(network):
+        article = "An" if what[0] in "aeiou" else "A"
+        raise UsageError(
+            f"{article} {what} must be a network or a function of images; {name} is of type {type(network).__name__}. Name another attribute."
+        )
+    if not isinstance(network, nn.Module):
+        return network, hashlib.sha256(home).hexdigest()
+    network.to(device).eval().requires_grad_(False)
+    return network, hash_weights(network.state_dict())
+
+
+def _find(name: str, what: str) -> tuple[Any, bytes]:
     """The object ``module:attribute`` and the bytes of its module's file; the present folder is searched too."""
     module_name, _, attribute = name.partition(":")
     sys.path.insert(0, os.getcwd())
     try:
         module = importlib.import_module(module_name)
     except ImportError as error:
-        raise UsageError(f"The extractor {name} cannot be imported: {error}. Is its file in this folder or installed?") from None
+        raise UsageError(f"The {what} {name} cannot be imported: {error}. Is its file in this folder or installed?") from None
     finally:
         sys.path.pop(0)
     if not hasattr(module, attribute):

@@ -32,28 +32,35 @@ _TENSORFLOW = "bilinear as TensorFlow 1 did (no antialiasing, corners not aligne
 
 @dataclass(frozen=True, kw_only=True)
 class Published:
-    """One extractor of torch-fidelity and the file it needs.
+    """A published file of weights, and the extractor of torch-fidelity that needs it.
 
     Attributes:
+        file: of the weights; "" where torch.hub brings them.
+        url: where they are published.
+        sha256: of the file, or the first digits as far as published.
+        place: its name in the cache; "": as published.
         module: of torch-fidelity; likewise class_name.
         model: its name there.
         outputs: names of features, and of logits where there are any.
         dimension: d.
         resize: what it does to images.
-        file: of the weights; "" where torch.hub brings them.
-        url: where they are published.
-        sha256: of the file, or the first digits as far as published.
     """
 
-    module: str
-    class_name: str
-    model: str
-    outputs: tuple[str, ...]
-    dimension: int
-    resize: str
     file: str = ""
     url: str = ""
     sha256: str = ""
+    place: str = ""
+    module: str = ""
+    class_name: str = ""
+    model: str = ""
+    outputs: tuple[str, ...] = ()
+    dimension: int = 0
+    resize: str = ""
+
+    @property
+    def path(self) -> Path:
+        """Where the file is looked for and kept."""
+        return cache_root() / "weights" / (self.place or self.file)
 
 
 PUBLISHED = {
@@ -127,17 +134,27 @@ def open_fidelity(name: str, *, weights: Path | None = None, device: torch.devic
 
 
 def _from_file(module: Any, name: str, published: Published, weights: Path | None) -> tuple[Any, str]:
-    path = find_weights(name) if weights is None else weights
-    digest = verify(path, published)
-    if path.suffix == ".pth":  # torch-fidelity unpickles it; so it is read once before in the way that runs no code
-        try:
-            torch.load(path, map_location="cpu", weights_only=True)
-        except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
-            raise UsageError(f"{path} is no file of weights: {str(error).splitlines()[0]} Get {published.file} from {published.url}.") from None
+    path = find_weights(published) if weights is None else weights
+    # torch-fidelity unpickles a .pth file; so it is read once before in the way that runs no code
+    digest = read_weights(path, published)[1] if published.file.endswith(".pth") else verify(path, published)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # CLIP is published as TorchScript, which torch calls deprecated
         network = getattr(module, published.class_name)(published.model, [*published.outputs], feature_extractor_weights_path=str(path))
     return network.eval(), digest
+
+
+def read_weights(path: Path, published: Published) -> tuple[dict[str, torch.Tensor], str]:
+    """Tensors of a published file by name, and the file's SHA-256; verified first, and read as data.
+
+    Raises:
+        UsageError: if the file is missing, is not the published one, or holds anything but tensors.
+    """
+    digest = verify(path, published)
+    try:
+        state: dict[str, torch.Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        raise UsageError(f"{path} is no file of weights: {str(error).splitlines()[0]} Get {published.file} from {published.url}.") from None
+    return state, digest
 
 
 def _from_hub(module: Any, published: Published, weights: Path | None) -> tuple[Any, str]:
@@ -153,14 +170,13 @@ def _from_hub(module: Any, published: Published, weights: Path | None) -> tuple[
     return network.eval(), hash_weights(network.state_dict())
 
 
-def find_weights(name: str) -> Path:
-    """The file of an extractor in the cache; fetched and verified if it is not there.
+def find_weights(published: Published) -> Path:
+    """The file in the cache; fetched and verified if it is not there.
 
     Raises:
         UsageError: if it cannot be fetched: which file it is, where it is published, where to put it and its checksum.
     """
-    published = PUBLISHED[name]
-    path = cache_root() / "weights" / published.file
+    path = published.path
     if path.is_file():
         return path
     aside: str | None = None
@@ -176,11 +192,11 @@ def find_weights(name: str) -> Path:
         raise
     except OSError as error:
         if aside is not None and not isinstance(error, TimeoutError):
-            raise StorageError(f"Cannot keep the weights of {name} in {path.parent}: {error}. Make room there, or set SADDLEPOINT_CACHE.") from error
+            raise StorageError(f"Cannot keep {published.file} in {path.parent}: {error}. Make room there, or set SADDLEPOINT_CACHE.") from error
         reason = getattr(error, "reason", error)
         checksum = f"SHA-256 {'begins ' if len(published.sha256) < 64 else ''}{published.sha256}"
         raise UsageError(
-            f"The weights of {name} cannot be fetched ({reason}). Put {published.file} ({checksum}) from {published.url} into {path.parent}."
+            f"The weights {published.file} cannot be fetched ({reason}). Put the file ({checksum}) from {published.url} at {path}."
         ) from None
     finally:
         if aside is not None:

@@ -158,11 +158,7 @@ def open_lite0(name: str, *, weights: Path | None = None, device: torch.device |
     Raises:
         UsageError: for another side than 32 to 1024, or weights that are not at hand or not the right ones.
     """
-    text = name.partition("@")[2] or str(SIDE)
-    if not text.isdigit() or not 32 <= int(text) <= 1024:
-        raise UsageError(f"lite0 looks at 32 to 1024 pixels a side; {name} came. Write lite0@128.")
-    side = int(text)
-    network = load_lite0(weights).to(device)
+    side, network = side_of(name), load_lite0(weights).to(device)
 
     def look(images: Tensor) -> Outputs:
         features = network(prepare(images, side).to(device))
@@ -176,3 +172,15 @@ def open_lite0(name: str, *, weights: Path | None = None, device: torch.device |
         look=look,
         batch=32,
     )
+
+
+def side_of(name: str) -> int:
+    """Pixels a side that ``lite0`` or ``lite0@128`` looks at.
+
+    Raises:
+        UsageError: for another side than 32 to 1024.
+    """
+    text = name.partition("@")[2] or str(SIDE)
+    if not text.isdigit() or not 32 <= int(text) <= 1024:
+        raise UsageError(f"lite0 looks at 32 to 1024 pixels a side; {name} came. Write lite0@128.")
+    return int(text)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from saddlepoint.evaluation import scoring
-from saddlepoint.evaluation.scoring import GROUPS, LIMIT, PYRAMID_IMAGES, SPLITS
-from saddlepoint.evaluation.store import Features
+from saddlepoint.evaluation import scoring, scoring_extras, scoring_pairs, trainee
+from saddlepoint.evaluation.case import Case, Run
+from saddlepoint.evaluation.msssim import number_of_scales
+from saddlepoint.evaluation.scoring import GROUPS, LIMIT, SPLITS
+from saddlepoint.evaluation.scoring_pairs import PAIRS, PATCHES, PYRAMID_IMAGES
 
 Better = Literal["lower", "higher", "none"]
+Need = Literal["walk", "distance", "segmenter", "unseen"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,36 +23,92 @@ class Measure:
     Attributes:
         name: as the user writes it.
         better: for each of its scores, which direction is better; "none" where neither is. Scores not named here are as the first.
-        run: from real and generated features, and whether errors are wanted (they cost g times as much).
+        run: from a case, and whether errors are wanted (they cost as much again for every group).
         about: what it is, for the reader.
         settings: what else a reader must know, for the protocol.
         kinds: of samples that it is defined for.
-        pixels: it looks at the samples themselves, not at features.
-        pairs: it compares all pairs, of at most LIMIT rows a side.
-        repeats: how often it does so.
+        needs: what it needs besides two sets of samples.
+        floor: whether held-out real samples, scored as if generated, are its floor.
+        pairs: it compares all pairs, of at most LIMIT rows a side; its cost is said before.
+        cost: what else it will cost, in words, said before it starts.
     """
 
     name: str
     better: dict[str, Better]
-    run: scoring.Run
+    run: Run
     about: str
     settings: dict[str, Any] = field(default_factory=dict)
     kinds: tuple[str, ...] = ("image", "points")
-    pixels: bool = False
+    needs: tuple[Need, ...] = ()
+    floor: bool = True
     pairs: bool = False
-    repeats: int = GROUPS
+    cost: Callable[[Case], str] | None = None
 
     def direction(self, score: str) -> Better:
         """Which direction is better for one of its scores."""
         return self.better.get(score, next(iter(self.better.values())))
 
-    def cost(self, real: Features, fake: Features) -> str:
+    def price(self, case: Case) -> str:
         """What it will cost, in words, before it starts; "" where it grows with the samples only."""
+        if self.cost is not None:
+            return f"{self.name} {self.cost(case)}"
         if not self.pairs:
             return ""
-        n, m, d = min(len(real), LIMIT), min(len(fake), LIMIT), real.extractor.dimension
-        work = (n * n + m * m + n * m) * d * 2 * self.repeats
+        n, m, d = min(len(case.real), LIMIT), min(len(case.fake), LIMIT), case.real.extractor.dimension
+        work = (n * n + m * m + n * m) * d * 2 * (1 + 2 * GROUPS)
         return f"{self.name} compares all pairs of {n:,} real and {m:,} generated rows of {d}, about {work / 1e9:,.0f} billion operations"
+
+
+def _cost_of_similarity(case: Case) -> str:
+    c, h, w = case.fake.samples.shape
+    return f"filters {PAIRS:,} pairs of {c}x{h}x{w} images at {number_of_scales(min(h, w))} scales in float64, and as many real ones for the floor"
+
+
+def _cost_of_pyramid(case: Case) -> str:
+    n, c = min(len(case.real), len(case.fake), PYRAMID_IMAGES), case.fake.samples.shape[0]
+    gigabytes = 2 * n * PATCHES * c * 49 * 4 / 1e9
+    return f"sorts 512 projections of {n * PATCHES:,} patches a side at every level, twice and again for the floor, in {gigabytes:,.1f} GB a level"
+
+
+def _cost_of_diversity(case: Case) -> str:
+    name = "" if case.extras.distance is None else case.extras.distance.name
+    return f"looks at {2 * PAIRS:,} images with {name}, and as many real ones for the floor"
+
+
+def _cost_of_path(case: Case) -> str:
+    name = "" if case.extras.distance is None else case.extras.distance.name
+    return f"generates {2 * len(case.fake):,} images and looks at them with {name}; the papers take 50,000 paths (--num 50000)"
+
+
+def _cost_of_training(case: Case) -> str:
+    n = min(len(case.fake), LIMIT)
+    steps = 2 * trainee.steps_for(n) + 3 * trainee.steps_for(n // 3)
+    return f"trains classifiers on {n:,} images, on as many real ones, and on three thirds: {steps:,} batches of {trainee.BATCH} in all"
+
+
+def _cost_of_search(case: Case) -> str:
+    train = 0 if case.extras.training is None else case.extras.training.num
+    queries = min(len(case.fake), LIMIT) + min(0 if case.extras.unseen is None else case.extras.unseen.num, LIMIT)
+    return f"compares {queries:,} samples with all {train:,} training samples, in features and in pixels"
+
+
+def _cost_of_windows(case: Case) -> str:
+    return f"compares {min(len(case.fake), LIMIT):,} generated with {min(len(case.real), LIMIT):,} real samples for ten widths, twice"
+
+
+def _path(space: Literal["z", "w"], sampling: Literal["full", "end"], *, crop: bool = False) -> Measure:
+    name = f"ppl-{space}{sampling}" + ("-crop" if crop else "")
+    return Measure(
+        name=name,
+        better={name.replace("-", "_"): "lower"},
+        run=scoring_pairs.path_length(space, sampling, crop),
+        about=f"perceptual path length in {space}, {'t uniform' if sampling == 'full' else 't = 0'}{', centre of faces' if crop else ''}; of a run",
+        settings={"epsilon": 1e-4, "kept": "from the 1st to the 99th percentile", "error": "over the paths"},
+        kinds=("image",),
+        needs=("walk", "distance"),
+        floor=False,
+        cost=_cost_of_path,
+    )
 
 
 MEASURES = {
@@ -61,8 +121,7 @@ MEASURES = {
             run=scoring.kernel,
             about="kernel distance, cubic kernel, unbiased: may be negative",
             settings={"subsets": 100, "subset_size": 1000, "rows": LIMIT, "error": "over the subsets; one subset where no side has more"},
-            pairs=True,
-            repeats=1,
+            cost=lambda case: f"averages 100 subsets of 1,000 of {min(len(case.fake), LIMIT):,} rows a side, {case.real.extractor.dimension} wide",
         ),
         Measure(
             name="precision-recall",
@@ -96,11 +155,18 @@ MEASURES = {
             settings={"directions": 512, "rows": LIMIT},
         ),
         Measure(
+            name="modes",
+            better={"modes": "higher", "high_quality": "higher", "modes_kl": "lower"},
+            run=scoring.modes,
+            about="modes of a mixture that hold a sample within 3 deviations, the share of such samples, evenness; mixtures only",
+            settings={"within": 3.0, "error": "jackknife over generated samples"},
+            kinds=("points",),
+        ),
+        Measure(
             name="class-fd",
             better={"class_fd": "lower"},
             run=scoring.class_frechet,
-            about="mean of the Frechet distances within each class; both sides need labels",
-            settings={"error": "none"},
+            about="mean of the Frechet distances within each class (intra-FID with inception); both sides need labels",
         ),
         Measure(
             name="is",
@@ -113,29 +179,101 @@ MEASURES = {
         Measure(
             name="ms-ssim",
             better={"ms_ssim": "none"},
-            run=scoring.multiscale_similarity,
+            run=scoring_pairs.multiscale_similarity,
             about="similarity of pairs of generated images; compare with the floor, the real images' own",
-            settings={"pairs": 10_000, "rows": LIMIT, "error": "over the pairs"},
+            settings={"pairs": PAIRS, "rows": LIMIT, "error": "jackknife over generated samples"},
             kinds=("image",),
-            pixels=True,
+            cost=_cost_of_similarity,
+        ),
+        *(
+            Measure(
+                name=name,
+                better={name: "none"},
+                run=scoring_pairs.diversity(name),
+                about=about,
+                settings={"pairs": PAIRS, "rows": LIMIT, "error": "jackknife over generated samples"},
+                kinds=("image",),
+                needs=("distance",),
+                cost=_cost_of_diversity,
+            )
+            for name, about in (
+                ("lpips", "mean LPIPS of pairs of generated images (VGG16, version 0.1), of one class where classes are known"),
+                ("diversity", "the same with the distance of --distance"),
+            )
         ),
         Measure(
             name="swd",
             better={"swd": "lower"},
-            run=scoring.pyramid,
+            run=scoring_pairs.pyramid,
             about="sliced Wasserstein distance x 1,000 on the Laplacian pyramid: the average and each level by its side",
-            settings={"patches": 128, "patch": 7, "directions": 512, "images": PYRAMID_IMAGES, "error": "from quarters of either side"},
+            settings={"patches": PATCHES, "patch": 7, "directions": 512, "images": PYRAMID_IMAGES, "error": "from quarters of either side"},
             kinds=("image",),
-            pixels=True,
+            cost=_cost_of_pyramid,
+        ),
+        _path("z", "full"),
+        _path("z", "end"),
+        _path("w", "full"),
+        _path("w", "end"),
+        _path("w", "end", crop=True),
+        Measure(
+            name="cas",
+            better={"cas": "higher"},
+            run=scoring_extras.accuracy_of_trained,
+            about="accuracy on real images of a classifier trained on generated ones; both sides need labels",
+            settings={
+                "classifier": "five convolutions at 32x32, ten epochs",
+                "rows": LIMIT,
+                "error": "binomial, and over three thirds of the training set",
+            },
+            kinds=("image",),
+            cost=_cost_of_training,
+        ),
+        Measure(
+            name="copying",
+            better={"copy_ratio": "none", "copy_suspects": "none", "copy_statistic": "none"},
+            run=scoring_extras.copying,
+            about="whether generated samples are nearer to the training set than real ones it does not hold (--held-out), in features and in pixels",
+            settings={"alpha": scoring_extras.ALPHA, "cells": scoring_extras.CELLS, "rows": LIMIT, "error": "ratio: bootstrap; suspects: binomial"},
+            needs=("unseen",),
+            floor=False,
+            cost=_cost_of_search,
+        ),
+        Measure(
+            name="parzen",
+            better={"parzen": "none"},
+            run=scoring_extras.parzen,
+            about="log-likelihood under a Parzen window, to repeat published numbers only",
+            settings={
+                "widths": 10,
+                "validation": scoring_extras.VALIDATION,
+                "rows": LIMIT,
+                "error": "over test points, and jackknife over generated",
+            },
+            cost=_cost_of_windows,
+        ),
+        Measure(
+            name="fsd",
+            better={"fsd": "lower"},
+            run=scoring_extras.segmentation,
+            about="Frechet distance of the areas that a segmenter's classes take, and the classes left out; needs --segmenter",
+            kinds=("image",),
+            needs=("segmenter",),
+        ),
+        Measure(
+            name="stacked-modes",
+            better={"stacked_modes": "higher", "stacked_kl": "lower"},
+            run=scoring_extras.stacked_modes,
+            about="modes of stacked digits and their KL from uniform, each channel read by an extractor that knows classes (quick:digits)",
+            settings={"rows": LIMIT, "error": "jackknife over generated samples"},
+            kinds=("image",),
         ),
     )
 }
 
-ELSEWHERE = {
-    "ppl": "saddlepoint.evaluation.perceptual.perceptual_path_length, which takes a generator, its mapping and a distance",
-    "lpips": "saddlepoint.evaluation.perceptual.perceptual_diversity, which takes a distance",
-    "cas": "saddlepoint.evaluation.classwise.classification_accuracy, which takes a function that trains a classifier",
-    "copying": "saddlepoint.evaluation.copying.copy_verdict, which takes features of training, held-out and generated samples",
-    "parzen": "saddlepoint.evaluation.parzen",
-    "fsd": "saddlepoint.evaluation.segmentation, which takes label maps",
-}  #: metrics that need more than two sets of samples, and where they are
+HINTS = {
+    "ppl": "ppl-zfull, ppl-zend, ppl-wfull, ppl-wend or ppl-wend-crop",
+    "fid": "fd with --extractor inception",
+    "intra-fid": "class-fd with --extractor inception",
+    "fcn": "the function saddlepoint.evaluation.fcn_score: it takes the label maps that images were made from",
+    "svm": "the function saddlepoint.evaluation.probes.few_label_svm: it takes a discriminator's features",
+}  #: names that are known from elsewhere, and what they are here

@@ -21,6 +21,7 @@ from saddlepoint.errors import UsageError
 from saddlepoint.evaluation.arrays import Float64, Rows, as_pair
 
 WARNING = "Parzen windows rank models wrongly in high dimension (Theis et al. 2016): do not compare models by this number."
+SIGMAS = np.logspace(-1, 0, 10)
 _BLOCK = 2_000_000  # distances held at a time
 
 
@@ -42,7 +43,7 @@ def parzen_window(samples: Rows, validation: Rows, test: Rows, sigmas: Sequence[
         test: real, [q, d].
         sigmas: candidates; None: ten from 0.1 to 1, evenly in the logarithm.
     """
-    candidates = np.logspace(-1, 0, 10) if sigmas is None else np.asarray(sigmas, dtype=np.float64)
+    candidates = SIGMAS if sigmas is None else np.asarray(sigmas, dtype=np.float64)
     if not candidates.size or not bool((candidates > 0).all()):
         raise UsageError(f"Parzen windows need widths above 0; {candidates.tolist()} came.")
     best = float(candidates[np.argmax(_log_likelihoods(samples, validation, candidates).mean(1))])

@@ -1,7 +1,8 @@
 """How the engine gets a metric's numbers from features that are read a chunk at a time, and how sure they are.
 
-A standard error is the jackknife over groups of generated samples (sample i is in group i mod g), real samples held fixed, unless a metric says
-otherwise. What compares all pairs looks at the first LIMIT samples of either side.
+A standard error is the two-sample jackknife, unless a metric says otherwise: each side is cut into groups (sample i is in group i mod g), each group
+is left out in turn with the other side whole, and the two sides' variances are added. What compares all pairs looks at the first LIMIT samples of
+either side.
 
 Axes: n real, m generated, d features, k classes, g groups.
 """
@@ -10,59 +11,51 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from saddlepoint.errors import UsageError
+from saddlepoint.evaluation.case import Case, Result, Run, Scores
 from saddlepoint.evaluation.diversity import mean_pairwise_distance
-from saddlepoint.evaluation.frechet import RunningStatistics, frechet_from_statistics
+from saddlepoint.evaluation.frechet import RunningStatistics, frechet_distance, frechet_from_statistics
 from saddlepoint.evaluation.inception import as_probabilities
 from saddlepoint.evaluation.kernel import kernel_distance
-from saddlepoint.evaluation.laplacian import laplacian_sliced_wasserstein
-from saddlepoint.evaluation.msssim import ms_ssim_diversity
+from saddlepoint.evaluation.modes import mode_coverage
 from saddlepoint.evaluation.neighbours import density_coverage, precision_recall
-from saddlepoint.evaluation.sets import CHUNK_ROWS, SampleSet
 from saddlepoint.evaluation.sliced import sliced_wasserstein
 from saddlepoint.evaluation.store import Features
 
 LIMIT = 10_000  # rows a side of metrics that compare all pairs
-GROUPS = 10
-GROUPS_WIDE, WIDE = 4, 512  # fewer groups where a distance of wide features costs seconds
+GROUPS = 5  # a side
+GROUPS_WIDE, WIDE = 3, 512  # fewer groups where a distance of wide features costs seconds
 SPLITS = 10  # of the Inception score
-PYRAMID_IMAGES, QUARTERS = 16_384, 4
+BYTES = 2**30  # of features in memory at most; more are streamed
 
-Scores = dict[str, float]
 Rows32 = NDArray[np.float32]
 NAN = float("nan")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Result:
-    """Scores by name and their standard errors; NaN where there are too few samples for one."""
-
-    values: Scores
-    errors: Scores
-
-
-Run = Callable[[Features, Features, bool], Result]
-
-
-def frechet(real: Features, fake: Features, errors: bool = True) -> Result:
+def frechet(case: Case, errors: bool = True) -> Result:
     """Frechet distance, streamed: memory does not grow with the samples."""
+    value, error = streamed_frechet(case.real, case.fake, errors)
+    return Result(values={"fd": value}, errors={"fd": error})
+
+
+def streamed_frechet(real: Features, fake: Features, errors: bool) -> tuple[float, float]:
+    """Frechet distance of features, and its standard error."""
     groups = GROUPS if real.extractor.dimension <= WIDE else GROUPS_WIDE
-    whole = RunningStatistics()
-    for chunk in real.chunks():
-        whole.update(chunk)
-    parts = in_groups(fake, groups)
-    value = frechet_from_statistics(whole.mean, whole.covariance, *_merged(parts))
-    if not errors or sum(part.count for part in parts) < 2 * groups:
-        return Result(values={"fd": value}, errors={"fd": NAN})
-    left_out = [frechet_from_statistics(whole.mean, whole.covariance, *_merged([*parts[:i], *parts[i + 1 :]])) for i in range(len(parts))]
-    return Result(values={"fd": value}, errors={"fd": jackknife(left_out)})
+    sides = [in_groups(features, groups if errors else 1) for features in (real, fake)]
+    whole = [_merged(parts) for parts in sides]
+    value = frechet_from_statistics(*whole[0], *whole[1])
+    if not errors or min(len(real), len(fake)) < 2 * groups:
+        return value, NAN
+    variance = 0.0
+    for side, parts in enumerate(sides):
+        without = [_merged([*parts[:i], *parts[i + 1 :]]) for i in range(len(parts))]
+        pairs = [(part, whole[1]) if side == 0 else (whole[0], part) for part in without]
+        variance += jackknife([frechet_from_statistics(*one, *other) for one, other in pairs]) ** 2
+    return value, math.sqrt(variance)
 
 
 def in_groups(features: Features, groups: int) -> list[RunningStatistics]:
@@ -99,17 +92,22 @@ def jackknife(left_out: Sequence[float]) -> float:
     return float(np.sqrt((g - 1) / g * np.square(values - values.mean()).sum())) if g > 1 else NAN
 
 
+def two_sided(score: Callable[[Rows32, Rows32], Scores], real: Rows32, fake: Rows32, groups: int = GROUPS) -> Scores:
+    """Standard errors of a metric of two sets of rows; NaN where a side has fewer than two rows a group."""
+    if min(len(real), len(fake)) < 2 * groups:
+        return dict.fromkeys(score(real, fake), NAN)
+    number = [np.arange(len(rows)) % groups for rows in (real, fake)]
+    sides = [[score(real[number[0] != group], fake) for group in range(groups)], [score(real, fake[number[1] != group]) for group in range(groups)]]
+    return {name: math.hypot(*(jackknife([found[name] for found in side]) for side in sides)) for name in sides[0][0]}
+
+
 def of_rows(score: Callable[[Rows32, Rows32], Scores]) -> Run:
     """A metric of arrays as one of features, of their first LIMIT rows."""
 
-    def run(real: Features, fake: Features, errors: bool = True) -> Result:
-        real_rows, fake_rows = real.rows(limit=LIMIT), fake.rows(limit=LIMIT)
-        values = score(real_rows, fake_rows)
-        number = np.arange(len(fake_rows)) % GROUPS
-        if not errors or len(fake_rows) < 2 * GROUPS:
-            return Result(values=values, errors=dict.fromkeys(values, NAN))
-        left_out = [score(real_rows, fake_rows[number != group]) for group in range(GROUPS)]
-        return Result(values=values, errors={name: jackknife([found[name] for found in left_out]) for name in values})
+    def run(case: Case, errors: bool = True) -> Result:
+        real, fake = case.real.rows(limit=LIMIT), case.fake.rows(limit=LIMIT)
+        values = score(real, fake)
+        return Result(values=values, errors=two_sided(score, real, fake) if errors else dict.fromkeys(values, NAN))
 
     return run
 
@@ -137,42 +135,104 @@ def sliced(real: Rows32, fake: Rows32) -> Scores:
     return {"sliced_wasserstein": sliced_wasserstein(real, fake, num_directions=512)}
 
 
-def class_frechet(real: Features, fake: Features, errors: bool = True) -> Result:
-    """Mean over the classes of the data of the Frechet distance within each, streamed; see saddlepoint.evaluation.classwise."""
-    ours, theirs = _by_class(real), _by_class(fake)
-    missing = [label for label in ours if label not in theirs or min(theirs[label].count, ours[label].count) < 2]
-    if missing:
-        raise UsageError(f"class-fd needs two real and two generated samples of each class; class {missing[0]} has fewer. Draw more samples.")
-    distances = [frechet_from_statistics(a.mean, a.covariance, theirs[label].mean, theirs[label].covariance) for label, a in ours.items()]
-    return Result(values={"class_fd": float(np.mean(distances))}, errors={"class_fd": NAN})
+def modes(case: Case, errors: bool = True) -> Result:
+    """Modes of the data's mixture that hold a sample of high quality, the share of such samples, and their evenness (log m where there are none)."""
+    if case.real.samples.mixture is None:
+        raise UsageError(f"The modes of {case.real.samples.name} are not known. Use a mixture such as ring8 or grid25, or another metric.")
+    centers, std = case.real.samples.mixture
+
+    def score(real: Rows32, fake: Rows32) -> Scores:
+        report = mode_coverage(fake, centers, std)
+        kl = report.kl if np.isfinite(report.kl) else math.log(len(centers))
+        return {"modes": float(report.modes), "high_quality": report.high_quality, "modes_kl": kl}
+
+    fake = case.fake.rows(limit=LIMIT)
+    values = score(fake, fake)
+    return Result(values=values, errors=one_sided(lambda rows: score(rows, rows), fake) if errors else dict.fromkeys(values, NAN))
+
+
+def one_sided(score: Callable[[Rows32], Scores], fake: Rows32, groups: int = 2 * GROUPS) -> Scores:
+    """Standard errors of a metric of generated rows alone."""
+    if len(fake) < 2 * groups:
+        return dict.fromkeys(score(fake), NAN)
+    number = np.arange(len(fake)) % groups
+    left_out = [score(fake[number != group]) for group in range(groups)]
+    return {name: jackknife([found[name] for found in left_out]) for name in left_out[0]}
+
+
+def class_frechet(case: Case, errors: bool = True) -> Result:
+    """Mean over the classes of the data of the Frechet distance within each; classes are independent, so their variances add.
+
+    Features of up to BYTES a side are held in memory; more are streamed, without errors.
+    """
+    width = 4 * case.real.extractor.dimension
+    if max(len(case.real), len(case.fake)) * width > BYTES:
+        distances, squares = _class_frechet_streamed(case), [NAN]
+    else:
+        sides = _rows_by_class(case.real), _rows_by_class(case.fake)
+        _check_classes(*({label: len(rows) for label, rows in side.items()} for side in sides))
+        distances = {label: frechet_distance(rows, sides[1][label]) for label, rows in sides[0].items()}
+        one = lambda real, fake: {"fd": frechet_distance(real, fake)}  # noqa: E731
+        squares = [two_sided(one, rows, sides[1][label])["fd"] ** 2 for label, rows in sides[0].items()] if errors else [NAN]
+    names = case.real.samples.class_names
+    details = {names[label] if label < len(names) else str(label): value for label, value in sorted(distances.items())}
+    error = math.sqrt(sum(squares)) / len(distances)
+    return Result(values={"class_fd": float(np.mean(list(distances.values())))}, errors={"class_fd": error}, details=details)
+
+
+def _check_classes(real: dict[int, int], fake: dict[int, int]) -> None:
+    for label, count in real.items():
+        if min(count, fake.get(label, 0)) < 2:
+            came = f"class {label} has {count} real and {fake.get(label, 0)} generated"
+            raise UsageError(f"class-fd needs two real and two generated samples of each class; {came}. Draw more samples.")
+
+
+def _rows_by_class(features: Features) -> dict[int, Rows32]:
+    rows, classes = features.rows(), all_labels(features, "class-fd")
+    return {int(label): rows[classes == label] for label in np.unique(classes)}
+
+
+def all_labels(features: Features, metric: str) -> NDArray[np.int64]:
+    """The class of every sample, int64 [n].
+
+    Raises:
+        UsageError: if they have none.
+    """
+    if features.samples.labels is None:
+        raise UsageError(f"{metric} needs the class of every sample; {features.samples.name} has none. Use data with labels, or fd.")
+    return features.samples.labels(0, len(features)).numpy()
+
+
+def _class_frechet_streamed(case: Case) -> dict[int, float]:
+    ours, theirs = _by_class(case.real), _by_class(case.fake)
+    _check_classes(*({label: found.count for label, found in side.items()} for side in (ours, theirs)))
+    return {label: frechet_from_statistics(a.mean, a.covariance, theirs[label].mean, theirs[label].covariance) for label, a in ours.items()}
 
 
 def _by_class(features: Features) -> dict[int, RunningStatistics]:
-    labels, found, done = features.samples.labels, dict[int, RunningStatistics](), 0
-    if labels is None:
-        raise UsageError(f"class-fd needs the class of every sample; {features.samples.name} has none. Use data with labels, or fd.")
+    found, done, classes = dict[int, RunningStatistics](), 0, all_labels(features, "class-fd")
     for chunk in features.chunks():
-        classes = labels(done, done + len(chunk)).numpy()
-        for label in np.unique(classes):
-            found.setdefault(int(label), RunningStatistics()).update(chunk[classes == label])
+        own = classes[done : done + len(chunk)]
+        for label in np.unique(own):
+            found.setdefault(int(label), RunningStatistics()).update(chunk[own == label])
         done += len(chunk)
     return found
 
 
-def kernel(real: Features, fake: Features, errors: bool = True) -> Result:
+def kernel(case: Case, errors: bool = True) -> Result:
     """KID: unbiased, 100 subsets of 1,000, or the whole sets where they are smaller; its error is its own, over subsets."""
-    found = kernel_distance(real.rows(limit=LIMIT), fake.rows(limit=LIMIT))
+    found = kernel_distance(case.real.rows(limit=LIMIT), case.fake.rows(limit=LIMIT))
     return Result(values={"kid": found.value}, errors={"kid": found.error})
 
 
-def inception(real: Features, fake: Features, errors: bool = True) -> Result:
+def inception(case: Case, errors: bool = True) -> Result:
     """Inception score of the generated samples, streamed; its error is the deviation over the splits by the root of their number."""
-    n = len(fake)
+    n = len(case.fake)
     if n < SPLITS:
         raise UsageError(f"The Inception score needs a sample for each of {SPLITS} splits; {n} came. Draw more samples.")
     ends = np.array([(i + 1) * n // SPLITS for i in range(SPLITS)])
     sums, negative_entropy, done = np.zeros((SPLITS, 0)), np.zeros(SPLITS), 0
-    for chunk in fake.chunks("probabilities"):
+    for chunk in case.fake.chunks("probabilities"):
         p = as_probabilities(chunk)  # rows k
         split = np.searchsorted(ends, np.arange(done, done + len(p)), side="right")
         sums = np.zeros((SPLITS, p.shape[1])) if not done else sums
@@ -186,34 +246,3 @@ def inception(real: Features, fake: Features, errors: bool = True) -> Result:
 
 def _p_log_p(p: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(p * np.log(np.where(p > 0, p, 1.0)))
-
-
-def multiscale_similarity(real: Features, fake: Features, errors: bool = True) -> Result:
-    """MS-SSIM of 10,000 random pairs of generated images, of one class where classes are known; compare with the floor, real images' own."""
-    images = _read(fake.samples, LIMIT)
-    labels = None if fake.samples.labels is None else fake.samples.labels(0, len(images))
-    found = ms_ssim_diversity(images.float(), labels)
-    return Result(values={"ms_ssim": found.value}, errors={"ms_ssim": found.error})
-
-
-def pyramid(real: Features, fake: Features, errors: bool = True) -> Result:
-    """Sliced Wasserstein distance on the Laplacian pyramid; its error is from quarters of either side."""
-    num = min(len(real), len(fake), PYRAMID_IMAGES)
-    sides = _read(real.samples, num), _read(fake.samples, num)
-    values = _levels(*sides)
-    if not errors or num < QUARTERS:
-        return Result(values=values, errors=dict.fromkeys(values, NAN))
-    parts = [_levels(*(images[quarter::QUARTERS][: num // QUARTERS] for images in sides)) for quarter in range(QUARTERS)]
-    spread = {name: float(np.std([part[name] for part in parts], ddof=1)) / math.sqrt(QUARTERS) for name in values}
-    return Result(values=values, errors=spread)
-
-
-def _levels(real: Tensor, fake: Tensor) -> Scores:
-    found = laplacian_sliced_wasserstein(real, fake)
-    return {"swd": found.average} | {f"swd_{side}": value for side, value in found.levels.items()}
-
-
-def _read(samples: SampleSet, limit: int) -> Tensor:
-    """The first images, uint8, in memory."""
-    num = min(samples.num, limit)
-    return torch.cat([samples.read(start, min(start + CHUNK_ROWS, num)) for start in range(0, num, CHUNK_ROWS)])

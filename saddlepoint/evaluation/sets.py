@@ -65,7 +65,8 @@ def of_data(dataset: Dataset, rows: Tensor) -> SampleSet:
         return dataset.records(rows[start:stop])[field]
 
     def labels(start: int, stop: int) -> Tensor:
-        return dataset.records(rows[start:stop])["label"]
+        column = getattr(dataset, "column", None)  # the labels without reading the images
+        return dataset.records(rows[start:stop])["label"] if column is None else column("label")[rows[start:stop]]
 
     digest = hashlib.sha256(spec.content_hash.encode() + rows.numpy().tobytes()).hexdigest() if spec.content_hash else ""
     return SampleSet(
@@ -79,6 +80,23 @@ def of_data(dataset: Dataset, rows: Tensor) -> SampleSet:
         class_names=spec.class_names,
         mixture=_mixture(dataset),
     )
+
+
+def with_classes_of(fake: SampleSet, real: SampleSet) -> SampleSet:
+    """The same samples with their classes numbered as the real data's, by name; as they are where either side names none.
+
+    Raises:
+        UsageError: for a class that the data does not have.
+    """
+    labels = fake.labels
+    if labels is None or not fake.class_names or not real.class_names or fake.class_names == real.class_names:
+        return fake
+    missing = [name for name in fake.class_names if name not in real.class_names]
+    if missing:
+        known = ", ".join(real.class_names[:10])
+        raise UsageError(f"{fake.name} has the class {missing[0]!r}, which {real.name} does not have: its classes are {known}. Rename the folder.")
+    number = torch.tensor([real.class_names.index(name) for name in fake.class_names])
+    return replace(fake, labels=lambda start, stop: number[labels(start, stop)], class_names=real.class_names)
 
 
 def _mixture(dataset: Dataset) -> tuple[Float64, float] | None:

@@ -49,8 +49,9 @@ def walk_of(game: Any) -> Walk | None:
         return None
     generator.eval()
     first = next(p for p in generator.parameters() if p.is_floating_point())
-    mapping, synthesis = getattr(generator, "mapping", None), getattr(generator, "synthesis", None)
-    styles = callable(mapping) and callable(synthesis)
+    mapping: Any = getattr(generator, "mapping", None)
+    synthesis: Any = getattr(generator, "synthesis", None)
+    styles = mapping is not None and synthesis is not None
     return Walk(
         latents=game.latents,
         images=lambda z, labels: game.generate(z, labels, generator),

@@ -15,8 +15,9 @@ from saddlepoint.data.sources import open_data
 from saddlepoint.draws import derive_seed
 from saddlepoint.errors import StorageError, UsageError
 from saddlepoint.training import machine
-from saddlepoint.training.run import Run
+from saddlepoint.training.checkpoint import list_checkpoints
 from saddlepoint.verbs.choosing import holds_points
+from saddlepoint.verbs.gathering import Asking, Found, gather_extras
 from saddlepoint.verbs.using import as_sampler, load
 
 if TYPE_CHECKING:
@@ -30,10 +31,14 @@ def evaluate(
     metrics: str | Sequence[str] | None = None,
     extractor: str = "quick",
     weights: str | Path | None = None,
+    distance: str | None = None,
+    segmenter: str | None = None,
+    held_out: str | None = None,
     num: int | None = None,
     num_real: int | None = None,
     resolution: int | None = None,
     checkpoint: str = "last",
+    truncation: float | None = None,
     seed: int = 0,
     device: str = "cpu",
     data_root: str | Path | None = None,
@@ -50,12 +55,16 @@ def evaluate(
         metrics: names, in a sequence or with commas between; see saddlepoint.evaluation.measures.MEASURES. None: the quick score, or "fd".
         extractor: of the features of images: quick, lite0, inception, clip, dinov2, vgg16 or module:attribute.
         weights: file of the extractor's weights, in place of the one in the cache.
-        num: generated samples; None: those there are, at most 10,000 (1,000 of the quick score).
+        distance: of path lengths and diversity: quick, lite0, vgg16, lpips or module:attribute; None: the extractor's own layers.
+        segmenter: of fsd: module:attribute.
+        held_out: of copying: real data that the generator was not trained on, by name or path.
+        num: generated samples; None: those there are, at most 10,000 (1,000 of the quick score). Path lengths are of as many paths.
         num_real: real samples to compare with; None: as many as generated, at most half of the data, so that the rest gives the floor.
         resolution: side that all images are brought to; None: that of the samples.
         checkpoint: of a run: "last", "best" or a round.
+        truncation: of a run's latents or styles; None: none.
         seed: of the latents, of the choice of real samples, and of generated ones where there are more than asked for.
-        device: where features are computed.
+        device: where samples are drawn and features are computed.
         data_root: where downloaded data sets are.
         show: told what is being done, and what it costs before it starts.
     Returns:
@@ -72,70 +81,104 @@ def evaluate(
         raise UsageError(f"At least 2 generated samples are needed; num is {num}.")
     quick = metrics is None and extractor == "quick" and weights is None and num_real is None
     names = ["fd"] if metrics is None else [name.strip() for name in metrics.split(",")] if isinstance(metrics, str) else [*metrics]
-    find_measures(names)
-    fake, real_name, about = _generated(target, against, num, 1000 if quick else 10_000, resolution, checkpoint, seed, data_root)
-    side = None if fake.kind == "points" else resolution or fake.shape[-1]
-    real = open_data(real_name, resolution=None if holds_points(real_name) else side, root=about.pop("root"))
+    chosen = find_measures(names)
+    ask = Asking(target, num or (1000 if quick else 10_000), num, seed, None if data_root is None else Path(data_root), truncation, device)
+    found = _of_run(ask, against, resolution, checkpoint) if is_run(target) else _of_samples(ask, against, resolution)
     if quick:
-        result = _quick_score(fake, real, num, seed)
+        result = _quick_score(found.fake, found.real, num, seed)
     else:
-        seen_by = open_extractor(extractor, weights=None if weights is None else Path(weights), device=device) if fake.kind == "image" else None
-        chosen, held = divide(real, num_real, fake.num, seed)
-        result = score(chosen, held, fake, metrics=names, extractor=seen_by, tell=show)
-    stamp = {"content_hash": real.spec.content_hash, "seed": seed, "version": __version__, "commit": machine.commit()}
-    result["protocol"] |= stamp | {"ema": about.get("ema"), "truncation": about.pop("truncation")}
-    result = about | result
-    if "run" in about:
+        images = found.fake.kind == "image"
+        extras = gather_extras(
+            chosen, found, extractor=extractor, distance=distance, segmenter=segmenter, held_out=held_out, seed=seed, device=device
+        )
+        seen_by = open_extractor(extractor, weights=None if weights is None else Path(weights), device=device) if images else None
+        compared, held = divide(found.real, num_real, found.fake.num, seed)
+        result = score(compared, held, found.fake, metrics=names, extractor=seen_by, extras=extras, tell=show)
+    stamp = {"content_hash": found.real.spec.content_hash, "seed": seed, "version": __version__, "commit": machine.commit()}
+    result["protocol"] |= stamp | found.stamp
+    result = found.about | result
+    if found.run is not None:
         try:
-            Run.open(Path(about["run"])).append("evaluations.jsonl", result)
+            found.run.append("evaluations.jsonl", result)
         except StorageError as error:
             result["notes"] = [*result.get("notes", []), f"Not kept with the run: {error}"]
     return result
 
 
-def _generated(
-    target: str | Path | Callable[[int, torch.Generator], Tensor],
-    against: str | None,
-    num: int | None,
-    usual: int,
-    resolution: int | None,
-    checkpoint: str,
-    seed: int,
-    data_root: str | Path | None,
-) -> tuple[SampleSet, str, dict[str, Any]]:
-    """The samples of a target, the name of the real data, and what is to be said of them."""
-    from saddlepoint.evaluation.sets import of_data, of_function, of_game
+def is_run(target: object) -> bool:
+    """Whether a target of ``evaluate`` is a run folder."""
+    return not callable(target) and (Path(str(target)) / "run.json").exists()
 
-    root = None if data_root is None else Path(data_root)
-    if not callable(target) and (Path(target) / "run.json").exists():
-        game, run = load(target, checkpoint=checkpoint)
-        source = run.about["source"]
-        named = source["root"]
-        about = {
-            "run": str(run.folder),
-            "recipe": run.about["recipe"],
-            "round": game.clock.round,
-            "images_seen": game.clock.images_seen,
-            "ema": hasattr(game, "generator_ema"),
-            "sample_seed": seed,
-            "truncation": 1.0,
-            "root": root or (Path(named) if named is not None and against is None else None),
-        }
-        if resolution is not None:
-            raise UsageError("A run's samples have a size of their own. Leave --resolution out, or evaluate a folder of its samples.")
-        return of_game(as_sampler(game), num or usual, name=str(target), seed=seed), against or source["name"], about
+
+def _of_run(ask: Asking, against: str | None, resolution: int | None, checkpoint: str) -> Found:
+    """The samples that a run draws; a conditional one is asked for classes in the proportions of its real data."""
+    from saddlepoint.evaluation.sets import Classes, of_game
+    from saddlepoint.evaluation.walks import walk_of
+
+    if resolution is not None:
+        raise UsageError("A run's samples have a size of their own. Leave --resolution out, or evaluate a folder of its samples.")
+    game, run = load(str(ask.target), checkpoint=checkpoint)
+    game.to(ask.device)
+    source, spec = run.about["source"], run.about["data"]
+    root = ask.root or (Path(source["root"]) if source["root"] is not None and against is None else None)
+    real = _open_real(against or source["name"], spec["kind"], spec["shape"][-1], root)
+    asked, names = getattr(game, "num_classes", None), tuple(spec["class_names"])
+    classes = Classes(_counts(real, names, asked), names) if isinstance(asked, int) else None
+    fake = of_game(as_sampler(game), ask.num, name=str(ask.target), seed=ask.seed, classes=classes, truncation=ask.truncation)
+    about = {
+        "run": str(run.folder),
+        "recipe": run.about["recipe"],
+        "round": game.clock.round,
+        "images_seen": game.clock.images_seen,
+        "ema": hasattr(game, "generator_ema"),
+        "sample_seed": ask.seed,
+    }
+    stamp = {
+        "ema": about["ema"],
+        "truncation": "none" if ask.truncation is None else ask.truncation,
+        "samples_hash": fake.content_hash,
+        "classes": None if classes is None else "in the proportions of the real data",
+    }
+    return Found(fake=fake, real=real, about=about, stamp=stamp, run=run, walk=walk_of(game))
+
+
+def _counts(real: Dataset, names: tuple[str, ...], num_classes: int) -> tuple[int, ...]:
+    """How many records the real data have of each of the run's classes; all alike where the data name none of them."""
+    found = [0] * num_classes
+    if "label" in real.spec.fields and hasattr(real, "column"):
+        theirs = real.spec.class_names
+        for label, count in enumerate(torch.bincount(real.column("label")).tolist()):
+            own = names.index(theirs[label]) if label < len(theirs) and theirs[label] in names else label if not theirs else None
+            if own is not None and own < num_classes:
+                found[own] = count
+    return tuple(found) if any(found) else (1,) * num_classes
+
+
+def _of_samples(ask: Asking, against: str | None, resolution: int | None) -> Found:
+    """The samples of a function, a folder, an array or a data set."""
+    from saddlepoint.evaluation.sets import of_data, of_function
+
+    target, num = ask.target, ask.num
     if against is None:
         raise UsageError(f"{target} is not a run folder, so say what to compare it with: --against DATA.")
+    if ask.truncation is not None:
+        raise UsageError(f"Truncation is of a run's latents; {target} is not a run folder. Leave it out.")
+    name, stamp = getattr(target, "__name__", type(target).__name__) if callable(target) else str(target), {"ema": None, "truncation": None}
     if callable(target):
-        name = getattr(target, "__name__", type(target).__name__)
-        return of_function(target, num or usual, name=name, seed=seed), against, {"samples": name, "truncation": None, "root": root}
-    given = open_data(str(target), resolution=resolution, root=root)
-    count = num or min(usual, len(given))
-    if len(given) < count:
-        raise UsageError(f"{target} holds {len(given)} samples; {count} were asked for. Use --num {len(given)} or fewer.")
-    rng = torch.Generator().manual_seed(derive_seed("generated", seed))  # files are in order, so the first ones would be of one class
-    rows = torch.randperm(len(given), generator=rng)[:count].sort().values
-    return of_data(given, rows), against, {"samples": str(target), "truncation": None, "root": root}
+        fake = of_function(target, num, name=name, seed=ask.seed)
+    else:
+        given = open_data(name, resolution=resolution, root=ask.root)
+        count = ask.wanted or min(num, len(given))
+        if len(given) < count:
+            raise UsageError(f"{name} holds {len(given)} samples; {count} were asked for. Use --num {len(given)} or fewer.")
+        rng = torch.Generator().manual_seed(derive_seed("generated", ask.seed))  # files are in order, so the first ones would be of one class
+        fake = of_data(given, torch.randperm(len(given), generator=rng)[:count].sort().values)
+    real = _open_real(against, fake.kind, resolution or fake.shape[-1], ask.root)
+    return Found(fake=fake, real=real, about={"samples": name}, stamp=stamp)
+
+
+def _open_real(name: str, kind: str, side: int, root: Path | None) -> Dataset:
+    return open_data(name, resolution=None if kind == "points" or holds_points(name) else side, root=root)
 
 
 def _quick_score(fake: SampleSet, real: Dataset, num: int | None, seed: int) -> dict[str, Any]:
@@ -157,4 +200,6 @@ def compare(*targets: str | Path, out: str | Path | None = None) -> dict[str, An
     """
     from saddlepoint.evaluation.compare import compare as beside
 
-    return beside([Path(target) for target in targets], out=None if out is None else Path(out))
+    paths = [Path(target) for target in targets]
+    last = {path: rounds[-1][0] for path in paths if (rounds := list_checkpoints(path / "checkpoints"))}
+    return beside(paths, out=None if out is None else Path(out), last=last)

@@ -89,7 +89,7 @@ def test_runs_from_training_to_comparison(tmp_path, capsys) -> None:
         saddlepoint.train("wgan-gp", data="ring8", out=folder, preset="toy", steps=2, seed=seed, width=8, batch=16)
         result = saddlepoint.evaluate(folder, metrics="fd,precision-recall", num=600)
         assert json.loads((folder / "evaluations.jsonl").read_text()) == result
-        assert result["round"] == 2 and result["protocol"]["ema"] is False and result["protocol"]["truncation"] == 1.0
+        assert result["round"] == 2 and result["protocol"]["ema"] is False and result["protocol"]["truncation"] == "none"
     again = saddlepoint.evaluate(runs[0], metrics="fd,precision-recall", num=600)
     assert again["scores"] == saddlepoint.evaluate(runs[0], metrics="fd,precision-recall", num=600)["scores"]
     compared = saddlepoint.compare(*runs)

@@ -177,10 +177,10 @@ def test_a_fetched_file_is_verified_and_kept(cache, monkeypatch) -> None:
     monkeypatch.setitem(PUBLISHED, "vgg16", published)
     monkeypatch.setattr(fidelity.urllib.request, "urlopen", lambda *args, **kwargs: io.BytesIO(b"weightz"))
     with pytest.raises(UsageError, match="is not vgg16"):
-        fidelity.find_weights("vgg16")
+        fidelity.find_weights(published)
     assert not any((cache / "weights").iterdir())
     monkeypatch.setattr(fidelity.urllib.request, "urlopen", lambda *args, **kwargs: io.BytesIO(b"weights"))
-    assert fidelity.find_weights("vgg16").read_bytes() == b"weights"
+    assert fidelity.find_weights(published).read_bytes() == b"weights"
 
 
 def test_without_torch_fidelity(monkeypatch) -> None:
