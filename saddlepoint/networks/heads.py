@@ -25,7 +25,8 @@ Kind = Literal["softmax", "auxiliary", "realness"]
 HEADS = ("head", "to_logit")
 
 
-def _head(network: Discriminator) -> tuple[str, nn.Linear]:
+def find_head(network: Discriminator) -> tuple[str, nn.Linear]:
+    """Name and layer of a discriminator's linear head."""
     for name in HEADS:
         head = getattr(network, name, None)
         if isinstance(head, nn.Linear):
@@ -58,7 +59,7 @@ class ClassHead(Discriminator):
 
     def __init__(self, network: Discriminator, num_classes: int, kind: Kind) -> None:
         super().__init__()
-        name, old = _head(network)
+        name, old = find_head(network)
         setattr(network, name, _linear_like(old, old.in_features, num_classes + (kind != "realness")))
         self.network, self.kind = network, kind
 
@@ -74,7 +75,7 @@ class ClassHead(Discriminator):
 
 def add_minibatch_discrimination(network: Discriminator, num_kernels: int, dim_kernels: int = 5) -> None:
     """Put minibatch discrimination between a discriminator's features and its head, in place (Salimans et al. 2016, section 3.2)."""
-    name, old = _head(network)
+    name, old = find_head(network)
     layer = MinibatchDiscrimination(old.in_features, num_kernels, dim_kernels)
     setattr(network, name, nn.Sequential(layer, _linear_like(old, layer.out_features, old.out_features)))
 

@@ -14,6 +14,7 @@ dcgan-constant      DCGAN's G without batch norm and with the same channels ever
 lsgan-112           Mao et al. 2017, for sides divisible by 16 (width 64)
 characters          the same paper's conditional pair for many classes, sides divisible by 4 (width 64)
 am-gan              Zhou et al. 2018 (G 96, D 64: width is D's, G has half as many again)
+ac-gan              Odena et al. 2017 (width 16: of D's first map; G has 24 times as many at 32x32, 48 times above)
 stability           Mescheder et al. 2018, residual, no normalisation (width 64)
 wgan-gp-32          Gulrajani et al. 2017, residual, CIFAR-10 (width 128)
 good-64             the same at 64x64 (width 64)
@@ -48,6 +49,7 @@ Architecture = Literal[
     "lsgan-112",
     "characters",
     "am-gan",
+    "ac-gan",
     "stability",
     "wgan-gp-32",
     "good-64",

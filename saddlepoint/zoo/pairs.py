@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 from saddlepoint.errors import UsageError
+from saddlepoint.networks.acgan import ACGANDiscriminator, ACGANGenerator
 from saddlepoint.networks.activation import ActivationDiscriminator, ActivationGenerator
 from saddlepoint.networks.base import Discriminator, Generator
 from saddlepoint.networks.characters import CharacterDiscriminator, CharacterGenerator
@@ -144,6 +145,11 @@ def _am_gan(order: Order) -> Pair:
     return ActivationGenerator(order.image, width=order.width * 3 // 2, **shared), ActivationDiscriminator(order.image, width=order.width)
 
 
+def _ac_gan(order: Order) -> Pair:
+    generator = ACGANGenerator(order.image, order.latent_dim, width=order.width, num_classes=order.told.generator)
+    return generator, ACGANDiscriminator(order.image, width=order.width)
+
+
 def _stability(order: Order) -> Pair:
     generator = StabilityGenerator(order.image, latent_dim=order.latent_dim, width=order.width, num_classes=order.told.generator)
     return generator, StabilityDiscriminator(order.image, width=order.width, num_classes=order.told.discriminator)
@@ -200,6 +206,7 @@ PAIRS: dict[str, Line] = {
     "lsgan-112": Line(_lsgan, critic=BATCH, generator=BATCH),
     "characters": Line(_characters, critic=BATCH, generator=BATCH, conditional=True),
     "am-gan": Line(_am_gan, critic=BATCH, generator=BATCH, conditional="generator"),
+    "ac-gan": Line(_ac_gan, critic=BATCH, generator=BATCH, conditional="generator"),
     "stability": Line(_stability, conditional=True),
     "wgan-gp-32": Line(_resnet("wgan-gp-32", 128), critic=_with_own("none"), generator=BATCH_OR_NONE, conditional=True),
     "good-64": Line(_resnet("good-64", 64), critic=_with_own("layer"), generator=BATCH_OR_NONE, conditional=True),

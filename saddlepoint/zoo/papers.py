@@ -1,6 +1,7 @@
 """The papers of the catalogue, one import line each: importing a paper's file enters its recipe."""
 
 # ruff: noqa: F401, I001
+from saddlepoint.zoo import acgan
 from saddlepoint.zoo import am_gan
 from saddlepoint.zoo import began
 from saddlepoint.zoo import biggan
@@ -14,6 +15,7 @@ from saddlepoint.zoo import lecam
 from saddlepoint.zoo import lsgan
 from saddlepoint.zoo import nsgan
 from saddlepoint.zoo import progan
+from saddlepoint.zoo import projection
 from saddlepoint.zoo import relativistic
 from saddlepoint.zoo import rpgan
 from saddlepoint.zoo import sagan
