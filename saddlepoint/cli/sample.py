@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -17,11 +18,13 @@ class SampleFlags:
 
     Attributes:
         run: the run folder.
-        out: what to write: a .png file (one grid), a .npy or .npz file, or a folder for one PNG file a sample.
+        out: what to write: a .png file (one grid), a .npy or .npz file, a folder for one PNG file a sample, or a .gif file (a walk through the
+            latents, ``num`` samples side by side).
         num: how many samples.
         seed: of the latents.
         checkpoint: "last", "best" or a round.
         label: number of the class of all samples, for conditional recipes; None draws classes too.
+        truncation: psi of a generator with styles (0.7, say), otherwise the largest size of the latents' numbers; smaller is less variety.
     """
 
     run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
@@ -30,6 +33,7 @@ class SampleFlags:
     seed: int = 0
     checkpoint: str = "last"
     label: int | None = None
+    truncation: float | None = None
 
 
 def run(argv: list[str]) -> int:
@@ -38,6 +42,7 @@ def run(argv: list[str]) -> int:
 
     from saddlepoint import api
 
-    api.sample(given.run, num=given.num, out=given.out, seed=given.seed, checkpoint=given.checkpoint, label=given.label)
+    settings = {field.name: getattr(given, field.name) for field in dataclasses.fields(given) if field.name != "run"}
+    api.sample(given.run, **settings)
     print(given.out)
     return 0

@@ -62,6 +62,8 @@ def run(argv: list[str]) -> int:
         return _without_recipe()
     if not argv or (argv[0].startswith("-") and take(argv, "--data")[0] is None):
         raise UsageError("Which recipe, and which data? `saddlepoint train [RECIPE] --data D --out RUN`; `saddlepoint list` shows the recipes.")
+    if not {"--dry-run", "-h", "--help"} & set(argv) and take(argv, "--out")[0] is None:
+        raise UsageError("Where to? `saddlepoint train` needs --out RUN, a folder to make.")
     processes, rest = take(argv, "--processes")
     if processes not in (None, "1") and not is_worker() and "--help" not in rest and "-h" not in rest:
         return launch(["train", *rest], _count(processes))
@@ -84,9 +86,7 @@ def run(argv: list[str]) -> int:
         if given.dry_run:
             print(_table(api.foresee(name, preset=preset, config=given.config, **flags)))
             return 0
-        if given.out is None:
-            raise UsageError(f"Where to? `saddlepoint train {name}` needs --out RUN, a folder to make.")
-        done = api.train(name, preset=preset, config=given.config, out=given.out, show=progress.show, **flags)
+        done = api.train(name, preset=preset, config=given.config, out=given.out or "", show=progress.show, **flags)
     if progress.speaks:
         print(done.folder)
     return 0

@@ -10,6 +10,8 @@ from typing import Any
 
 from saddlepoint.config import from_json, to_json
 from saddlepoint.data.records import Dataset
+from saddlepoint.evaluation.movie import movie_of
+from saddlepoint.evaluation.walks import walk_of
 from saddlepoint.games.adversarial import AdversarialConfig
 from saddlepoint.games.game import Game
 from saddlepoint.training import machine
@@ -17,6 +19,7 @@ from saddlepoint.training.memory import overflows
 from saddlepoint.training.plan import Plan
 from saddlepoint.training.run import Run
 from saddlepoint.training.session import Session
+from saddlepoint.training.storage import write_bytes
 from saddlepoint.training.together import Group, together
 from saddlepoint.training.trainer import Trainer, TrainerConfig
 from saddlepoint.training.watchers import make_watchers
@@ -176,9 +179,16 @@ def _sit(run: Run, game: Game, data: Dataset, group: Group, plan: Plan, checkpoi
             else:
                 group.lead(lambda: run.rewind(-1))
             session.train()
+            group.lead(lambda: _end(run, game, plan))
     finally:
         run.unlock()
     return run
+
+
+def _end(run: Run, game: Game, plan: Plan) -> None:
+    """A walk through the finished generator's latents, where the run draws previews."""
+    if (plan.preview_every or plan.by_clock) and run.about["data"]["kind"] == "image" and walk_of(game):
+        write_bytes(run.folder / "samples" / "walk.gif", movie_of(game, seed=run.about["seed"]))
 
 
 def demo(out: str | Path = "demo", *, minutes: float = 3.0, seed: int = 0, show: Show | None = None) -> Path:

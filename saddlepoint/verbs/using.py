@@ -17,25 +17,30 @@ from saddlepoint.errors import DataError, UsageError
 from saddlepoint.games.game import Game, Samples
 from saddlepoint.training.checkpoint import restore_game
 from saddlepoint.training.run import Run
+from saddlepoint.training.storage import write_bytes
+from saddlepoint.weights.importing import AbsentData
 from saddlepoint.zoo.catalogue import find_recipe
 
 NEIGHBOURS_SHOWN = 24  # samples in a report beside their nearest real images
 
 
 def load_game(run: Run) -> tuple[Game, Dataset]:
-    """Build the game of a run, as it was before round one, and open its data.
+    """Build the game of a run, as it was before round one, and open its data; an imported run has a description of its data alone.
 
     Raises:
         DataError: if the data is no longer what the run was trained on.
     """
     about, entry = run.about, find_recipe(run.about["recipe"])
     source = about["source"]
+    config = from_json(type(entry.preset("paper")), about["config"])
+    if source["name"] is None:  # imported
+        absent = AbsentData.described(about["data"])
+        return entry.game(config, absent), absent
     dataset = open_data(source["name"], resolution=source["resolution"], root=None if source["root"] is None else Path(source["root"]))
     found, trained = dataset.spec.content_hash, about["data"]["content_hash"]
     if found != trained:
         name = source["name"]
         raise DataError(f"{name} is no longer the data of this run: its content hash is {found}, it was {trained}. Restore it, or start a new run.")
-    config = from_json(type(entry.preset("paper")), about["config"])
     torch.manual_seed(derive_seed(about["seed"], "initialisation"))
     prepared = entry.prepare(config, dataset) if entry.prepare else dataset
     return entry.game(config, prepared), prepared
@@ -54,27 +59,41 @@ def load(run: str | Path, *, checkpoint: str = "last") -> tuple[Game, Run]:
 
 
 def sample(
-    run: str | Path, *, num: int = 64, out: str | Path | None = None, seed: int = 0, checkpoint: str = "last", label: int | None = None
+    run: str | Path,
+    *,
+    num: int = 64,
+    out: str | Path | None = None,
+    seed: int = 0,
+    checkpoint: str = "last",
+    label: int | None = None,
+    truncation: float | None = None,
 ) -> Tensor:
     """Draw samples from a run; sample i depends on (seed, i) alone, not on how many are drawn.
 
     Args:
         run: the run folder.
         num: how many.
-        out: where to write them: .png (one grid), .npy, .npz, or a folder of PNG files; None writes nothing.
+        out: where to write them: .png (one grid), .npy, .npz, or a folder of PNG files; .gif writes a walk of ``num`` samples through the latents;
+            None writes nothing.
         seed: of the latents.
         checkpoint: "last", "best" or a round.
         label: class of all samples, for conditional recipes; None draws classes too.
+        truncation: psi of a generator with styles, otherwise the largest size of the latents' numbers; smaller is less variety; None: all of it.
     Returns:
         Images uint8 [num, c, h, w], or points float32 [num, d].
     """
+    from saddlepoint.evaluation.movie import movie_of
     from saddlepoint.evaluation.samples import draw_samples, write_samples
 
     if num < 1:
         raise UsageError(f"At least 1 sample is needed; num is {num}.")
     game, _ = load(run, checkpoint=checkpoint)
-    samples = draw_samples(as_sampler(game), num, seed=seed, label=label)
-    if out is not None:
+    samples = draw_samples(as_sampler(game), num, seed=seed, label=label, truncation=truncation)
+    if out is not None and Path(out).suffix == ".gif":
+        content = movie_of(game, walkers=num, seed=seed, label=label, truncation=truncation)
+        Path(out).parent.mkdir(parents=True, exist_ok=True)
+        write_bytes(Path(out), content)
+    elif out is not None:
         write_samples(samples, Path(out))
     return samples
 
