@@ -23,7 +23,7 @@ KERNEL_FROM = 2**15  # channels in x out from which the kernel's gradient is fas
 IMAGE_FROM = 2**17  # the same of the convolution and its adjoint
 
 
-def fits(small: Tensor, weight: tuple[int, ...], stride: int, padding: int, least: int) -> bool:
+def fits(small: Tensor, weight: tuple[int, ...], stride: int, padding: int, groups: int, least: int) -> bool:
     """Whether a convolution is of this kind, on a CPU, and large enough to gain.
 
     Args:
@@ -31,9 +31,10 @@ def fits(small: Tensor, weight: tuple[int, ...], stride: int, padding: int, leas
         weight: shape of its kernel, [o, c, k, k].
         stride: of the convolution.
         padding: of its larger image.
+        groups: of its channels.
         least: product of the kernel's channels from which it gains.
     """
-    if weight[0] * weight[1] < least or tuple(weight[2:]) != (4, 4) or (stride, padding) != (2, 1):
+    if weight[0] * weight[1] < least or tuple(weight[2:]) != (4, 4) or (stride, padding, groups) != (2, 1, 1):
         return False
     even = small.shape[2] % 2 == 0 and small.shape[3] % 2 == 0
     return even and small.device.type == "cpu" and small.dtype in (torch.float32, torch.float64)

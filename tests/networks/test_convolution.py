@@ -50,6 +50,19 @@ def test_joined_equals_the_two_steps(joined: Layer, reference: Layer, kernel: in
         torch.testing.assert_close(ours / expected.abs().max(), expected / expected.abs().max(), **EXACT)
 
 
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize(("kernel", "stride", "groups"), [(1, 1, 2), (3, 1, 2), (3, 1, 4), (3, 2, 4), (4, 2, 2)])
+def test_groups_equal_torch_to_second_order(kernel: int, stride: int, groups: int, layout: torch.memory_format) -> None:
+    torch.manual_seed(kernel)
+    x = torch.randn(3, 8, 6, 7, dtype=torch.float64).contiguous(memory_format=layout).requires_grad_()
+    weight = torch.randn(12, 8 // groups, kernel, kernel, dtype=torch.float64).contiguous(memory_format=layout).requires_grad_()
+    arguments = x, weight, torch.randn(12, dtype=torch.float64, requires_grad=True)
+    ours = _derivatives(lambda x, w, b: conv2d(x, w, b, stride=stride, padding=kernel // 2, groups=groups), *arguments)
+    plain = _derivatives(lambda x, w, b: F.conv2d(x, w, b, stride, kernel // 2, 1, groups), *arguments)
+    for mine, expected in zip(ours, plain, strict=True):
+        torch.testing.assert_close(mine / expected.abs().max(), expected / expected.abs().max(), **EXACT)
+
+
 @pytest.mark.parametrize(("stride", "padding"), [(1, 1), (2, 1), (2, 2), (1, 0), (2, 0)])
 @pytest.mark.parametrize("kernel", [1, 3, 4, 5])
 def test_convolution_equals_torch_to_second_order(kernel: int, stride: int, padding: int) -> None:

@@ -87,10 +87,13 @@ def test_layers_use_it_from_a_size_on_and_keep_every_derivative(transposed: bool
 def test_when_it_fits() -> None:
     small = torch.zeros(2, 256, 4, 6)
     large = (256, 512, 4, 4)
-    assert winograd.fits(small, large, 2, 1, winograd.IMAGE_FROM)
-    assert not winograd.fits(small, (16, 16, 4, 4), 2, 1, winograd.KERNEL_FROM), "a small kernel"
+    assert winograd.fits(small, large, 2, 1, 1, winograd.IMAGE_FROM)
+    assert not winograd.fits(small, (16, 16, 4, 4), 2, 1, 1, winograd.KERNEL_FROM), "a small kernel"
     assert (
-        not winograd.fits(small, (256, 512, 3, 3), 2, 1, 0) and not winograd.fits(small, large, 1, 1, 0) and not winograd.fits(small, large, 2, 0, 0)
+        not winograd.fits(small, (256, 512, 3, 3), 2, 1, 1, 0)
+        and not winograd.fits(small, large, 1, 1, 1, 0)
+        and not winograd.fits(small, large, 2, 0, 1, 0)
     )
-    assert not winograd.fits(small[:, :, :3], large, 2, 1, 0), "an odd side"
-    assert not winograd.fits(small.bfloat16(), large, 2, 1, 0) and not winograd.fits(small.to("meta"), large, 2, 1, 0)
+    assert not winograd.fits(small, large, 2, 1, 2, 0), "groups"
+    assert not winograd.fits(small[:, :, :3], large, 2, 1, 1, 0), "an odd side"
+    assert not winograd.fits(small.bfloat16(), large, 2, 1, 1, 0) and not winograd.fits(small.to("meta"), large, 2, 1, 1, 0)
