@@ -21,6 +21,7 @@ from saddlepoint.zoo import rpgan
 from saddlepoint.zoo import sagan
 from saddlepoint.zoo import sngan
 from saddlepoint.zoo import ssgan
+from saddlepoint.zoo import stylegan2_ada
 from saddlepoint.zoo import ttur
 from saddlepoint.zoo import unrolled
 from saddlepoint.zoo import wgan

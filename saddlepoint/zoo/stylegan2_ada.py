@@ -1,0 +1,108 @@
+"""StyleGAN2-ADA: Karras, Aittala, Hellsten, Laine, Lehtinen, Aila, "Training generative adversarial networks with limited data", NeurIPS 2020.
+
+The presets are those of the authors' release. Its gamma by rule and its other guesses of "auto" are one function here, :func:`guessed`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from saddlepoint.data.records import Dataset
+from saddlepoint.errors import UsageError
+from saddlepoint.games.adversarial import AdversarialGame
+from saddlepoint.views.ada import ADA, policy_of
+from saddlepoint.zoo.catalogue import recipe
+from saddlepoint.zoo.stylegan2 import CIFAR, RELEASE, SMALL, StyleGAN2Config, networks, optimizers, play
+
+
+@dataclass(frozen=True, kw_only=True)
+class StyleGAN2ADAConfig(StyleGAN2Config):
+    """Section 3 and Appendix C of the paper; the networks and the game are StyleGAN2's.
+
+    Attributes:
+        ada_policy: groups of augmentations: blit, geom, color, filter, noise and cutout joined by commas, or bg, bgc, bgcf, bgcfn, bgcfnc.
+        ada_p: probability of each augmentation when training begins.
+        ada_target: of r_t, the mean sign of D on real images, which p follows; None keeps p where it is.
+        ada_interval: discriminator turns from one change of p to the next.
+        ada_speed_kimg: thousands of real images in which p can go from 0 to 1; the release takes 100 to train on from another run.
+        ada_cap: largest p; the paper sees augmentations leak into the samples from about .8 on.
+    """
+
+    ada_policy: str = "bgc"
+    ada_p: float = 0.0
+    ada_target: float | None = 0.6
+    ada_interval: int = 4
+    ada_speed_kimg: float = 500.0
+    ada_cap: float = 1.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        policy_of(self.ada_policy)
+        if self.augment:
+            raise UsageError(f"StyleGAN2-ADA augments by its own policy, {self.ada_policy}; --augment {self.augment} was given too. Leave it out.")
+        if self.first_level is not None:
+            raise UsageError("StyleGAN2-ADA does not grow: its augmentation follows one batch size. Leave --first-level out.")
+
+
+def _with_ada(config: StyleGAN2Config, **changes: object) -> StyleGAN2ADAConfig:
+    return StyleGAN2ADAConfig(**(vars(config) | changes))
+
+
+def guessed(resolution: int, gpus: int = 1) -> StyleGAN2ADAConfig:
+    """The release's "auto": a first guess for data of this resolution on so many GPUs.
+
+    >>> config = guessed(256)
+    >>> config.batch, config.channel_base, config.ema_halflife_kimg, 0.0002 * 256**2 / config.batch
+    (16, 16384, 5.0, 0.8192)
+    """
+    batch = max(min(gpus * min(4096 // resolution, 32), 64), gpus)
+    return replace(
+        PAPER256,
+        batch=batch,
+        rounds=25_000_000 // batch,
+        resolution=resolution,
+        mapping_layers=2,
+        stddev_group=min(batch // gpus, 4),
+        channel_base=32768 if resolution >= 512 else 16384,
+        r1_gamma=None,
+        ema_halflife_kimg=batch * 10 / 32,
+        ema_rampup=0.05,
+        **optimizers(0.002 if resolution >= 1024 else 0.0025),
+    )
+
+
+PAPER256 = _with_ada(RELEASE, resolution=256, r1_gamma=1.0, stddev_group=8, ema_halflife_kimg=20.0, mirror=False)
+CIFAR_ADA = _with_ada(CIFAR)
+SMALL_ADA = _with_ada(SMALL, ada_speed_kimg=20.0, ada_cap=0.8)  # a run of 32 thousand images leaves p no 500 thousand to rise in
+
+
+@recipe(
+    name="stylegan2-ada",
+    title="StyleGAN2 for small data sets: augmentation before D whose probability follows D's overfitting",
+    paper="Karras, Aittala, Hellsten, Laine, Lehtinen & Aila 2020",
+    year=2020,
+    url="https://arxiv.org/abs/2006.06676",
+    needs=("image",),
+    presets={
+        "paper": PAPER256,
+        "paper256": PAPER256,
+        "cifar": CIFAR_ADA,
+        "cifar-conditional": replace(CIFAR_ADA, conditional=True),
+        "auto": guessed(256),
+        "small": SMALL_ADA,
+        "small-none": replace(SMALL_ADA, ada_target=None),
+        "small-conditional": replace(SMALL_ADA, conditional=True),
+    },
+)
+def stylegan2_ada(config: StyleGAN2ADAConfig, data: Dataset) -> AdversarialGame:
+    """StyleGAN2's game behind the adaptive augmentation."""
+    view = ADA(
+        config.ada_policy,
+        batch=config.batch,
+        p=config.ada_p,
+        target=config.ada_target,
+        interval=config.ada_interval,
+        speed_kimg=config.ada_speed_kimg,
+        cap=config.ada_cap,
+    )
+    return play(config, data, networks(config, data), view=view)
