@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import types
 import typing
+from collections.abc import Mapping
 from typing import Any, Literal, TypeVar, Union
 
 from saddlepoint.errors import UsageError, nearest
@@ -29,6 +30,8 @@ def to_json(config: Any) -> Any:
         return {"kind": type(config).__name__} | {f.name: to_json(getattr(config, f.name)) for f in dataclasses.fields(config)}
     if isinstance(config, tuple | list):
         return [to_json(value) for value in config]
+    if isinstance(config, Mapping):
+        return {name: to_json(value) for name, value in config.items()}
     return config
 
 

@@ -113,4 +113,5 @@ def truncated_normal(z: Tensor, threshold: float) -> Tensor:
     True
     """
     low = torch.special.ndtr(z.new_tensor(-threshold, dtype=torch.float64))
-    return torch.special.ndtri(low + torch.special.ndtr(z.double()) * (1 - 2 * low)).to(z.dtype)
+    truncated: Tensor = torch.special.ndtri(low + torch.special.ndtr(z.double()) * (1 - 2 * low)).to(z.dtype)
+    return truncated

@@ -6,13 +6,16 @@ Axes: n batch, c channels, h w image, d point dimension.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor
 
 from saddlepoint.errors import DataError
+
+Kind = Literal["image", "points", "sequence", "volume"]
+SAMPLE: dict[str, str] = {"image": "image", "points": "point", "sequence": "tokens", "volume": "volume"}  # field that holds the sample
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,23 +24,28 @@ class DataSpec:
 
     Attributes:
         name: as the user gave it.
-        kind: "image" (uint8 [c, h, w], becomes float in [-1, 1]) or "points" (float32 [d], passed as it is).
+        kind: what a sample is: "image" (uint8 [c, h, w], becomes float in [-1, 1]), "points" (float32 [d], passed as it is), "sequence" (tokens,
+            int64 [t]) or "volume" (float32 [1, d, h, w] in [0, 1]).
         shape: of one sample.
         num_records: how many there are.
         num_classes: None without labels.
         class_names: one a class, empty without labels.
         content_hash: of what was read, after decoding and resizing; two equal hashes are the same data.
         fields: names of the fields of a record, e.g. ("image", "label").
+        shapes: shapes of fields beside the sample, such as a partner image or a caption's embedding, by name.
+        vocabulary: one word a token of sequences, empty otherwise.
     """
 
     name: str
-    kind: Literal["image", "points"]
+    kind: Kind
     shape: tuple[int, ...]
     num_records: int
     num_classes: int | None = None
     class_names: tuple[str, ...] = ()
     content_hash: str = ""
     fields: tuple[str, ...] = ("image",)
+    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    vocabulary: tuple[str, ...] = ()
 
 
 class Dataset(Protocol):
@@ -82,8 +90,8 @@ class Batch(Mapping[str, Tensor]):
 
     @property
     def x(self) -> Tensor:
-        """The samples themselves: images or points."""
-        return self.fields["image"] if "image" in self.fields else self["point"]
+        """The samples themselves: images, points, tokens or volumes."""
+        return self[next((name for name in SAMPLE.values() if name in self.fields), "image")]
 
     def rows(self, start: int, stop: int) -> Batch:
         """The records start..stop-1."""

@@ -13,7 +13,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from saddlepoint.data.records import Dataset
+from saddlepoint.data.records import SAMPLE, Dataset
 from saddlepoint.draws import derive_seed
 from saddlepoint.errors import UsageError
 from saddlepoint.evaluation.arrays import Float64, as_rows
@@ -59,7 +59,9 @@ class SampleSet:
 def of_data(dataset: Dataset, rows: Tensor) -> SampleSet:
     """The records of a data set at ``rows`` (int64 [n])."""
     spec = dataset.spec
-    field = "image" if spec.kind == "image" else "point"
+    if spec.kind not in ("image", "points"):
+        raise UsageError(f"Image metrics need images or points; {spec.name} holds {spec.kind} data.")
+    field = SAMPLE[spec.kind]
 
     def read(start: int, stop: int) -> Tensor:
         return dataset.records(rows[start:stop])[field]

@@ -10,13 +10,39 @@ from saddlepoint.games.player import SGD, Adam, RMSprop
 
 
 @dataclass(frozen=True, kw_only=True)
-class AdversarialConfig:
-    """Settings that every recipe of the adversarial game has; a recipe's own configuration adds to them.
+class GameConfig:
+    """Settings that every recipe has, whatever its game.
 
     Attributes:
         batch: real records in the whole batch of a turn.
         rounds: published length of training; learning-rate schedules are stretched over it unless a run's length is given.
         resolution: of square images; None keeps the data's own.
+    """
+
+    batch: int = 64
+    rounds: int = 100_000
+    resolution: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in self.at_least_one():
+            if getattr(self, name) < 1:
+                raise UsageError(f"{name} must be at least 1; it is {getattr(self, name)}.")
+
+    def at_least_one(self) -> tuple[str, ...]:
+        """Names of the settings that must be 1 or more."""
+        return ("batch", "rounds")
+
+    @property
+    def reads_a_round(self) -> int:
+        """Batches of real records that a round reads."""
+        return 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdversarialConfig(GameConfig):
+    """Settings that every recipe of the adversarial game has; a recipe's own configuration adds to them.
+
+    Attributes:
         latent_dim: d of z [n, d].
         latent: distribution of z: standard normal, uniform on [-1, 1], or uniform on [0, 1] ("unit-uniform").
         d_steps: discriminator turns a round (k of Algorithm 1).
@@ -31,9 +57,6 @@ class AdversarialConfig:
         augment: DiffAugment policy such as "color,translation,cutout" (Zhao et al. 2020); "" is off.
     """
 
-    batch: int = 64
-    rounds: int = 100_000
-    resolution: int | None = None
     latent_dim: int = 100
     latent: Literal["normal", "uniform", "unit-uniform"] = "normal"
     d_steps: int = 1
@@ -48,8 +71,15 @@ class AdversarialConfig:
     augment: str = ""
 
     def __post_init__(self) -> None:
-        for name in ("batch", "rounds", "latent_dim", "d_steps", "g_steps", "g_batch_factor"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"{name} must be at least 1; it is {getattr(self, name)}.")
+        super().__post_init__()
         if self.share_fakes and (self.d_steps, self.g_steps, self.g_batch_factor) != (1, 1, 1):
             raise UsageError("share_fakes needs one turn of each player on equal batches: d_steps, g_steps and g_batch_factor must be 1.")
+
+    def at_least_one(self) -> tuple[str, ...]:
+        """Names of the settings that must be 1 or more."""
+        return (*super().at_least_one(), "latent_dim", "d_steps", "g_steps", "g_batch_factor")
+
+    @property
+    def reads_a_round(self) -> int:
+        """One a discriminator turn; the generator's looks at the same records."""
+        return self.d_steps

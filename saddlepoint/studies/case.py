@@ -12,8 +12,8 @@ from saddlepoint.data.records import Dataset, DataSpec
 from saddlepoint.data.sources import open_data
 from saddlepoint.draws import derive_seed
 from saddlepoint.errors import UsageError
-from saddlepoint.games.adversarial import AdversarialConfig
 from saddlepoint.games.game import Game
+from saddlepoint.games.settings import GameConfig
 from saddlepoint.training import machine
 from saddlepoint.training.trainer import Trainer, TrainerConfig
 from saddlepoint.zoo.catalogue import find_recipe
@@ -27,7 +27,7 @@ class Case:
 
     recipe: str
     preset: str
-    config: AdversarialConfig
+    config: GameConfig
     game: Game
     data: Dataset
     device: str

@@ -91,6 +91,7 @@ def arms() -> list[Arm]:
 def configuration(arm: Arm, protocol: Protocol) -> AdversarialConfig:
     """The arm under the protocol."""
     preset = find_recipe(arm.recipe).preset("toy")
+    assert isinstance(preset, AdversarialConfig), f"{arm.recipe} plays no adversarial game"
     common: dict[str, Any] = {
         "architecture": "mlp",
         "width": protocol.width,

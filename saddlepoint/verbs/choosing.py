@@ -10,7 +10,7 @@ from typing import Any
 
 from saddlepoint.data.sources import list_data, open_data
 from saddlepoint.errors import DataError, UsageError, nearest
-from saddlepoint.games.adversarial import AdversarialConfig
+from saddlepoint.games.settings import GameConfig
 from saddlepoint.training.plan import Plan
 from saddlepoint.zoo.catalogue import Recipe
 
@@ -61,7 +61,7 @@ def choose_recipe(data: str, device: str = "cpu") -> Choice:
     return Choice(recipe, "small", (found, why))
 
 
-def configure(recipe: Recipe, preset: str, settings: dict[str, Any]) -> AdversarialConfig:
+def configure(recipe: Recipe, preset: str, settings: dict[str, Any]) -> GameConfig:
     """A preset with some settings changed.
 
     Raises:
@@ -98,10 +98,10 @@ class Length:
         """What was given."""
         return {name: value for name, value in vars(self).items() if value is not None}
 
-    def horizon(self, config: AdversarialConfig) -> int:
+    def horizon(self, config: GameConfig) -> int:
         """Rounds that schedules are stretched over."""
         if self.kimg is not None:
-            return -(-int(self.kimg * 1000) // (config.batch * config.d_steps))
+            return -(-int(self.kimg * 1000) // (config.batch * config.reads_a_round))
         return self.steps or config.rounds
 
 

@@ -17,8 +17,8 @@ from saddlepoint.data.records import Dataset
 from saddlepoint.data.sources import open_data
 from saddlepoint.draws import derive_seed
 from saddlepoint.errors import UsageError
-from saddlepoint.games.adversarial import AdversarialConfig
 from saddlepoint.games.game import Game
+from saddlepoint.games.settings import GameConfig
 from saddlepoint.training import machine
 from saddlepoint.training.memory import Need, check_memory, choose_pieces, free_bytes, measure_need
 from saddlepoint.training.plan import Plan
@@ -36,7 +36,7 @@ class Wish:
     recipe: str | None
     data: str
     preset: str | None = None
-    config: AdversarialConfig | None = None
+    config: GameConfig | None = None
     length: Length = field(default_factory=Length)
     seed: int = 0
     micro_batches: Pieces = "auto"
@@ -138,7 +138,7 @@ def estimate(prepared: Prepared, fabric: Fabric) -> dict[str, Any]:
     }
 
 
-def _settle(entry: Recipe, preset: str, wish: Wish) -> AdversarialConfig:
+def _settle(entry: Recipe, preset: str, wish: Wish) -> GameConfig:
     """The whole configuration: a preset with changes, or the one given; points have no resolution."""
     config = wish.config
     if config is None:
@@ -162,7 +162,7 @@ def _pieces(wish: Wish, need: Need, fabric: Fabric, notes: list[str]) -> int:
     return pieces
 
 
-def _describe(entry: Recipe, preset: str, config: AdversarialConfig, data: Dataset, seed: int) -> dict[str, Any]:
+def _describe(entry: Recipe, preset: str, config: GameConfig, data: Dataset, seed: int) -> dict[str, Any]:
     """What a run's description says of the recipe, the data, the command and the machine."""
     by_command = bool(sys.argv) and Path(sys.argv[0]).name in ("saddlepoint", "__main__.py")
     return {

@@ -12,8 +12,8 @@ from saddlepoint.config import from_json, to_json
 from saddlepoint.data.records import Dataset
 from saddlepoint.evaluation.movie import movie_of
 from saddlepoint.evaluation.walks import walk_of
-from saddlepoint.games.adversarial import AdversarialConfig
 from saddlepoint.games.game import Game
+from saddlepoint.games.settings import GameConfig
 from saddlepoint.training import machine
 from saddlepoint.training.memory import overflows
 from saddlepoint.training.plan import Plan
@@ -37,7 +37,7 @@ def train(
     data: str,
     out: str | Path,
     preset: str | None = None,
-    config: AdversarialConfig | None = None,
+    config: GameConfig | None = None,
     steps: int | None = None,
     minutes: float | None = None,
     kimg: float | None = None,

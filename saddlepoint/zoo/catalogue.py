@@ -8,8 +8,8 @@ from typing import Any
 
 from saddlepoint.data.records import Dataset
 from saddlepoint.errors import DataError, UsageError, nearest
-from saddlepoint.games.adversarial import AdversarialConfig
 from saddlepoint.games.game import Game
+from saddlepoint.games.settings import GameConfig
 
 Build = Callable[[Any, Dataset], Game]
 
@@ -38,11 +38,11 @@ class Recipe:
     url: str
     needs: tuple[str, ...] = ("image", "points")
     needs_labels: bool = False
-    presets: Mapping[str, AdversarialConfig] = field(default_factory=dict)
+    presets: Mapping[str, GameConfig] = field(default_factory=dict)
     build: Build
     prepare: Callable[[Any, Dataset], Dataset] | None = None
 
-    def preset(self, name: str) -> AdversarialConfig:
+    def preset(self, name: str) -> GameConfig:
         """The configuration of a preset.
 
         Raises:
@@ -52,7 +52,7 @@ class Recipe:
             raise UsageError(f"{self.name} has no preset {name!r}. {nearest(name, self.presets)}")
         return self.presets[name]
 
-    def game(self, config: AdversarialConfig, data: Dataset) -> Game:
+    def game(self, config: GameConfig, data: Dataset) -> Game:
         """Build the game for this data, after checking that they fit."""
         spec = data.spec
         if spec.kind not in self.needs:
