@@ -4,6 +4,7 @@
     python tools/against_public.py sngan  --public DIR    # DIR: a checkout of kwotsin/mimicry
     python tools/against_public.py wgan-gp --public DIR   # likewise
     python tools/against_public.py progan --public DIR    # DIR: a checkout of facebookresearch/pytorch_GAN_zoo; against_progan.py says more
+    python tools/against_public.py biggan --public DIR    # DIR: a checkout of ajbrock/BigGAN-PyTorch; against_biggan.py says more
 
 Each side is a process of its own, so that neither's memory or threads disturb the other; a line is one round of each. Widths, batch, optimiser and
 turns are the public code's: DCGAN 64x64x3, z 100, widths 64, batch 64, fakes shared; SNGAN and WGAN-GP 32x32x3, batch 64, five D turns and one G
@@ -29,7 +30,12 @@ from torch import nn
 
 Turn = Callable[[], None]
 BATCH = 64
-ELSEWHERE = {"progan": "against_progan", "progan-plain": "against_progan"}  # files with public(case, checkout) and ours(case)
+ELSEWHERE = {  # files with public(case, checkout) and ours(case)
+    "progan": "against_progan",
+    "progan-plain": "against_progan",
+    "biggan": "against_biggan",
+    "biggan-shared": "against_biggan",
+}
 
 
 class Silent:
