@@ -84,6 +84,7 @@ class ProGANGenerator(Growing, Generator):
         leaky: leaky ReLU; ReLU otherwise.
         normalise_latents: z to unit root mean square.
         tanh: bounded output.
+        pixel_bias: the dense layer has a bias for every value of its map, not for every channel (pytorch_GAN_zoo).
     """
 
     def __init__(
@@ -98,6 +99,7 @@ class ProGANGenerator(Growing, Generator):
         leaky: bool = True,
         normalise_latents: bool = True,
         tanh: bool = False,
+        pixel_bias: bool = False,
     ) -> None:
         height, width, top = pyramid(image_shape, 4, "ProGAN")
         super().__init__(top)
@@ -106,7 +108,7 @@ class ProGANGenerator(Growing, Generator):
         slope, area = SLOPE if leaky else 0.0, height * width
         inputs = latent_dim + (num_classes or 0)
         self.dense = _plain(EqualisedLinear(inputs, nf(0) * area, gain=math.sqrt(2 / area), bias=False), equalised)  # sqrt(2) / 4 at 4x4
-        self.bias = nn.Parameter(torch.zeros(nf(0), 1, 1)) if norm != "batch" else None
+        self.bias = nn.Parameter(torch.zeros(self.base if pixel_bias else (nf(0), 1, 1))) if norm != "batch" else None
         self.norm = nn.BatchNorm2d(nf(0), eps=1e-4) if norm == "batch" else None
         self.after = partial(_activated, slope=slope, pixels=norm == "pixel")
         layer = partial(_GeneratorLayer, equalised=equalised, norm=norm, slope=slope)

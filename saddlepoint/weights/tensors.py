@@ -183,7 +183,15 @@ CALLS: dict[str, Callable[..., Any]] = {
     "builtins.bytearray": _raw,
     "builtins.bytes": _raw,
 }
-THINGS = ("numpy.dtype", "argparse.Namespace", "torch.nn.modules.", "training.networks.", "training.networks_stylegan2.", "R3GAN.")
+THINGS = (
+    "numpy.dtype",
+    "argparse.Namespace",
+    "torch.nn.modules.",
+    "training.networks.",
+    "training.networks_stylegan2.",
+    "R3GAN.",
+    "models.utils.config.",
+)
 WORDS = frozenset({*STORAGES, *SCALARS, "numpy.ndarray", "builtins.object", "torch.strided", *MAPPINGS, "builtins.dict"})
 
 

@@ -46,6 +46,7 @@ class ProGANConfig(GrowingConfig):
         leaky: leaky ReLU in G; ReLU otherwise.
         normalise_latents: z to unit root mean square.
         tanh: bounded images.
+        pixel_bias: G's dense layer has a bias for every value of its map (checkpoints of pytorch_GAN_zoo).
         fused: D halves before the activation, in one step (the released code), instead of after it (Table 2).
         mirror: real images are mirrored at random.
     """
@@ -66,6 +67,7 @@ class ProGANConfig(GrowingConfig):
     leaky: bool = True
     normalise_latents: bool = True
     tanh: bool = False
+    pixel_bias: bool = False
     fused: bool = True
     mirror: bool = False
 
@@ -204,6 +206,7 @@ def progan(config: ProGANConfig, data: Dataset) -> GrowingGame:
         leaky=config.leaky,
         normalise_latents=config.normalise_latents,
         tanh=config.tanh,
+        pixel_bias=config.pixel_bias,
     )
     discriminator = ProGANDiscriminator(
         shape,

@@ -1,0 +1,125 @@
+"""A run folder made from a checkpoint of another code, which samples, evaluates and is started from like any other run."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from saddlepoint.config import to_json
+from saddlepoint.data.records import DataSpec
+from saddlepoint.draws import derive_seed
+from saddlepoint.errors import CheckpointError, DataError
+from saddlepoint.training import machine
+from saddlepoint.training.checkpoint import Checkpoint, save_checkpoint
+from saddlepoint.training.plan import Plan
+from saddlepoint.training.run import Run
+from saddlepoint.weights import biggan, progan, stylegan2
+from saddlepoint.weights.files import read_file
+from saddlepoint.weights.transfer import Foreign, image_spec
+from saddlepoint.zoo.catalogue import find_recipe
+
+READERS = (stylegan2.read_nvidia, stylegan2.read_rosinality, biggan.read, progan.read)
+KNOWN = "NVIDIA's StyleGAN2 (ADA and StyleGAN3 pickles), rosinality's StyleGAN2, BigGAN-PyTorch, pytorch_GAN_zoo's ProGAN and R3GAN"
+
+
+@dataclass
+class AbsentData:
+    """The data that a checkpoint was trained on, which did not come with it: its description alone."""
+
+    spec: DataSpec
+
+    @classmethod
+    def described(cls, about: dict[str, Any]) -> AbsentData:
+        """As a run's description says."""
+        spec = image_spec(about["name"], tuple(about["shape"]), about["num_classes"])
+        return cls(dataclasses.replace(spec, class_names=tuple(about["class_names"])))
+
+    def __len__(self) -> int:
+        """None are here."""
+        return 0
+
+    def records(self, indices: Tensor) -> dict[str, Tensor]:
+        """There are none.
+
+        Raises:
+            DataError: always.
+        """
+        raise DataError(f"The data of {self.spec.name} did not come with it. Name data with --against, or train on yours with --init-from RUN.")
+
+
+def understand(path: Path) -> Foreign:
+    """Read a checkpoint and find whose it is.
+
+    Raises:
+        CheckpointError: if it is refused, damaged, or of no code that is known.
+    """
+    content = read_file(path)
+    for read in READERS:
+        found = read(content, str(path))
+        if found is not None:
+            return found
+    names = ", ".join(map(str, list(content)[:3])) if isinstance(content, dict) else type(content).__name__
+    raise CheckpointError(f"{path} was read, but holds no network that is known here ({names}, ...). Known are {KNOWN}.")
+
+
+def import_checkpoint(path: Path, out: Path, command: str) -> tuple[Run, list[str]]:
+    """Make a run folder from a checkpoint of another code; nothing in the file is run.
+
+    Args:
+        path: the file.
+        out: the run folder; must not hold anything.
+        command: that asked for it, for the record.
+    Returns:
+        The run, and what the user should know of it.
+    Raises:
+        UsageError: if there is no such file, or the folder holds something.
+        CheckpointError: if the file is refused, damaged, of no known code, or not understood whole.
+    """
+    found = understand(path)
+    entry = find_recipe(found.recipe)
+    torch.manual_seed(derive_seed(0, "initialisation"))
+    game = entry.game(found.config, AbsentData(found.spec))
+    notes = found.fill(game)
+    run = Run(out, _describe(found, path, command, notes))
+    run.create()
+    try:
+        state = {"round": 0, "images_seen": 0, "elapsed_sec": 0.0, "logbook": {}, "best": None, "cadence": {}, "monitor": {}, "optimizer_numbers": {}}
+        save_checkpoint(out / "checkpoints", 0, Checkpoint(game.state_dict(), {}, state))
+    finally:
+        run.unlock()
+    return run, notes
+
+
+def _describe(found: Foreign, path: Path, command: str, notes: list[str]) -> dict[str, Any]:
+    entry = find_recipe(found.recipe)
+    with path.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    return {
+        "recipe": entry.name,
+        "title": entry.title,
+        "paper": entry.paper,
+        "year": entry.year,
+        "url": entry.url,
+        "preset": "imported",
+        "imported": {"file": path.name, "sha256": digest, "family": found.family, "notes": notes},
+        "config": to_json(found.config),
+        "data": to_json(found.spec),
+        "source": {"name": None, "resolution": found.config.resolution, "root": None},
+        "command": command,
+        "seed": 0,
+        "batch": found.config.batch,
+        "micro_batches": 1,
+        "precision": "32-true",
+        "horizon": found.config.rounds,
+        "plan": to_json(Plan(steps=0)),
+        "budget": {"steps": 0, "minutes": None, "kimg": None},
+        "versions": machine.versions(),
+        "commit": machine.commit(),
+        "hardware": machine.hardware(),
+    }
