@@ -6,7 +6,10 @@ r"""Kernel distance: the squared maximum mean discrepancy with a cubic kernel, u
 Binkowski et al. 2018 (arXiv:1801.01401), Section 4 (KID where the features are Inception's). Unbiased at any number of samples, so it may be
 negative, and it suits small sets.
 
-Axes: n real, m generated, d features, s subset.
+All that the estimate and its standard error need are sums of kernel values along rows. Subsets that together hold more pairs than the whole sets do
+share them: every kernel value is made once, and added to all subsets that it belongs to.
+
+Axes: n real, m generated, d features, s subset, g subsets, a b rows of a tile.
 """
 
 from __future__ import annotations
@@ -16,12 +19,18 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.linalg import blas
+from torch import Tensor
 
 from saddlepoint.errors import UsageError
-from saddlepoint.evaluation.arrays import Rows
+from saddlepoint.evaluation.arrays import Float64, Rows
 from saddlepoint.evaluation.rows import as_float_pair
 
-_BLOCK = 2048  # rows of kernel values at a time
+_TILE = 2048  # rows and columns of kernel values at a time
+_WHOLE = 4096  # rows of either side whose pairs are made in one product
+_ROWS = 128  # of them in float64
+
+Ints = NDArray[np.int64]
 
 
 class KernelDistance(NamedTuple):
@@ -29,8 +38,9 @@ class KernelDistance(NamedTuple):
 
     Attributes:
         value: the distance; within a few ``error`` of 0 for equal distributions, negative as often as not. Papers print it times 100 or 1000.
-        std: standard deviation over the subsets, as references print it; with one subset the deviation over random halves.
-        error: standard error of ``value``: ``std`` brought from a subset of s to all n samples by sqrt(s / (n - s)).
+        std: standard deviation over the subsets, as references print it; with one subset its jackknife error.
+        error: standard error of ``value``, both sets taken for random: of the mean over all that could have been drawn, and of the subsets drawn.
+            NaN for fewer than three samples a side.
         subsets: how many were averaged; 1: all samples at once.
         subset_size: s.
     """
@@ -43,7 +53,14 @@ class KernelDistance(NamedTuple):
 
 
 def kernel_distance(real: Rows, fake: Rows, *, subsets: int = 100, subset_size: int = 1000, seed: int = 0) -> KernelDistance:
-    """KID: the mean over random subsets, 100 of 1000 by default; sets of no more than one subset are used whole, in one estimate.
+    r"""KID: the mean over random subsets, 100 of 1000 by default; sets of no more than one subset are used whole, in one estimate.
+
+    The standard error is
+
+    .. math:: e^2 = \frac{s}{n} \bar{V}_x + \frac{s}{m} \bar{V}_y + \frac{std^2}{g}
+
+    with V_x and V_y the jackknife variances of a subset's estimate over its real and its generated samples (Arvesen 1969), averaged over the g
+    subsets. For equal distributions it is too large rather than too small: there the estimate varies by 1/s^2.
 
     Kernel values of float32 features are made in float32, as they came, and summed in float64: their rounding, some 1e-7 of a value each and of
     random sign, averages out over the million pairs of a subset. Give float64 features for float64 throughout.
@@ -62,43 +79,107 @@ def kernel_distance(real: Rows, fake: Rows, *, subsets: int = 100, subset_size: 
     x, y = as_float_pair(real, fake, least=2)
     if subsets < 1 or subset_size < 2:
         raise UsageError(f"The kernel distance needs one subset of two samples or more; {subsets} of {subset_size} came.")
-    rng, smaller = np.random.default_rng(seed), min(len(x), len(y))
-    if max(len(x), len(y)) <= subset_size:
-        halves = [(_half(x, rng), _half(y, rng)) for _ in range(20)] if smaller >= 4 else []
-        std = float(np.std([_unbiased(*half) for half in halves], ddof=1)) if halves else float("nan")
-        return KernelDistance(_unbiased(x, y), std, std, 1, smaller)
-    size = min(subset_size, smaller)
-    values = [_unbiased(_draw(x, size, rng), _draw(y, size, rng)) for _ in range(subsets)]
-    std = float(np.std(values))
-    error = std * float(np.sqrt(size / (smaller - size))) if smaller > size else std
-    return KernelDistance(float(np.mean(values)), std, error, subsets, size)
-
-
-def _draw(rows: NDArray[Any], size: int, rng: np.random.Generator) -> NDArray[Any]:
-    return rows[rng.choice(len(rows), size, replace=False)]
-
-
-def _half(rows: NDArray[Any], rng: np.random.Generator) -> NDArray[Any]:
-    return _draw(rows, len(rows) // 2, rng)
-
-
-def _unbiased(x: NDArray[Any], y: NDArray[Any]) -> float:
-    """The estimate above for x [n, d] and y [m, d]."""
     n, m = len(x), len(y)
-    within = [(_sum(rows, rows) - _sum_of_diagonal(rows)) / (len(rows) * (len(rows) - 1)) for rows in (x, y)]
-    return within[0] + within[1] - 2 * _sum(x, y) / (n * m)
+    if max(n, m) <= subset_size:
+        ((value, *parts),) = _one_by_one(x, y, [(np.arange(n), np.arange(m))])
+        error = float(np.sqrt(sum(parts)))
+        return KernelDistance(value, error, error, 1, min(n, m))
+    rng, size = np.random.default_rng(seed), min(subset_size, n, m)
+    picks = [(rng.choice(n, size, replace=False), rng.choice(m, size, replace=False)) for _ in range(subsets)]
+    shared = ((n * n + m * m) / 2 + n * m) * (2 * x.shape[1] + 8 * subsets) < 2 * size * size * subsets * 2 * x.shape[1]  # operations, float64 twice
+    found = np.array((_together if shared else _one_by_one)(x, y, picks))  # g 3
+    value, over_real, over_fake = found.mean(0).tolist()
+    std = float(found[:, 0].std()) if subsets > 1 else float(np.sqrt(over_real + over_fake))
+    error = float(np.sqrt(size * (over_real / n + over_fake / m) + std**2 / subsets))
+    return KernelDistance(value, std, error, subsets, size)
 
 
-def _sum(x: NDArray[Any], y: NDArray[Any]) -> float:
-    """Sum of k over all pairs, a block of rows at a time."""
-    total = 0.0
-    for start in range(0, len(x), _BLOCK):
-        block = x if len(x) <= _BLOCK else x[start : start + _BLOCK]
-        base = torch.from_numpy(block @ y.T).div_(x.shape[1]).add_(1)  # b m
-        total += float((base * base).mul_(base).sum(dtype=torch.float64))
-    return total
+def _together(x: NDArray[Any], y: NDArray[Any], picks: list[tuple[Ints, Ints]]) -> list[tuple[float, float, float]]:
+    """The estimates of all subsets, each kernel value made once."""
+    x_in, y_in = torch.zeros(len(x), len(picks), dtype=torch.float64), torch.zeros(len(y), len(picks), dtype=torch.float64)
+    for group, (at, to) in enumerate(picks):
+        x_in[torch.from_numpy(at), group], y_in[torch.from_numpy(to), group] = 1.0, 1.0
+    sums = _sums(x, y, x_in, y_in)  # n g, n g, m g, m g
+    return [
+        _estimate(*(side[rows, group : group + 1] for side, rows in zip(sums, (at, at, to, to), strict=True))) for group, (at, to) in enumerate(picks)
+    ]
 
 
-def _sum_of_diagonal(x: NDArray[Any]) -> float:
-    base = np.einsum("nd,nd->n", x, x, dtype=np.float64) / x.shape[1] + 1
-    return float((base**3).sum())
+def _estimate(within_x: Float64, across_x: Float64, within_y: Float64, across_y: Float64) -> tuple[float, float, float]:
+    """The formula above from sums along rows, [n, 1] and [m, 1], and its jackknife variances over x and over y."""
+    n, m, across = len(within_x), len(within_y), float(across_x.sum())
+    value = within_x.sum() / (n * (n - 1)) + within_y.sum() / (m * (m - 1)) - 2 * across / (n * m)
+    variances = []
+    for within, along, own, other in ((within_x, across_x, n, m), (within_y, across_y, m, n)):
+        if own < 3:
+            variances.append(float("nan"))
+            continue
+        without = (within.sum() - 2 * within) / ((own - 1) * (own - 2)) - 2 * (across - along) / ((own - 1) * other)
+        variances.append(float((own - 1) / own * np.square(without - without.mean()).sum()))
+    return float(value), variances[0], variances[1]
+
+
+def _one_by_one(x: NDArray[Any], y: NDArray[Any], picks: list[tuple[Ints, Ints]]) -> list[tuple[float, float, float]]:
+    """The estimates of subsets of one size, all pairs of a subset in one product of half the work; memory is that of one subset, used again."""
+    n, m = map(len, picks[0])
+    if n + m > _WHOLE:
+        return [_estimate(*_sums(x[at], y[to], *(torch.ones(size, 1, dtype=torch.float64) for size in (n, m)))) for at, to in picks]
+    z, product = np.empty((n + m, x.shape[1]), x.dtype), np.zeros((n + m, n + m), x.dtype, order="F")
+    found = []
+    for at, to in picks:
+        np.take(x, at, axis=0, out=z[:n], mode="clip")
+        np.take(y, to, axis=0, out=z[n:], mode="clip")
+        sums = _sums_of(z, n, product)
+        found.append(_estimate(sums[:n, :1], sums[:n, 1:], sums[n:, 1:], sums[n:, :1]))
+    return found
+
+
+def _sums_of(z: NDArray[Any], n: int, product: NDArray[Any]) -> Float64:
+    """Sums of k from each row of z [b, d], itself not counted, to the first n and to the others, [b, 2]; ``product`` [b, b] is written over."""
+    syrk = blas.ssyrk if z.dtype == np.float32 else blas.dsyrk
+    upper = torch.from_numpy(syrk(1 / z.shape[1], z.T, trans=1, lower=1, c=product, overwrite_c=1).T)
+    sides, sums = torch.zeros(len(z), 2, dtype=torch.float64), torch.zeros(len(z), 2, dtype=torch.float64)
+    sides[:n, 0], sides[n:, 1] = 1.0, 1.0
+    for start in range(0, len(z), _ROWS):
+        here = slice(start, start + _ROWS)
+        values = torch.add(upper[here, start:], 1).pow_(3).double()  # rows b
+        values[:, : len(values)].triu_(1)
+        sums[here] += values @ sides[start:]
+        sums[start:] += values.T @ sides[here]
+    return sums.numpy()
+
+
+def _sums(x: NDArray[Any], y: NDArray[Any], x_in: Tensor, y_in: Tensor) -> tuple[Float64, Float64, Float64, Float64]:
+    """The same sums over the members of each subset, [n, g] and [m, g]; ``x_in`` [n, g] and ``y_in`` [m, g] are 1 for a member."""
+    across_x, across_y = torch.zeros_like(x_in), torch.zeros_like(y_in)
+    for start in range(0, len(x), _TILE):
+        for other in range(0, len(y), _TILE):
+            here, there = slice(start, start + _TILE), slice(other, other + _TILE)
+            _add(x[here] @ y[there].T, across_x[here], y_in[there], across_y[there], x_in[here], x.shape[1])
+    return _within(x, x_in), across_x.numpy(), _within(y, y_in), across_y.numpy()
+
+
+def _within(x: NDArray[Any], members: Tensor) -> Float64:
+    """Sums of k from each row to the others that are members, [n, g]; tiles above the diagonal serve both sides."""
+    sums, d = torch.zeros_like(members), x.shape[1]
+    for start in range(0, len(x), _TILE):
+        here = slice(start, start + _TILE)
+        product = x[here] @ x[here].T  # a a; NumPy makes a tile with itself at half the cost
+        np.fill_diagonal(product, -d)  # where k is 0
+        _add(product, sums[here], members[here], None, members[here], d)
+        for other in range(start + _TILE, len(x), _TILE):
+            there = slice(other, other + _TILE)
+            _add(x[here] @ x[there].T, sums[here], members[there], sums[there], members[here], d)
+    return sums.numpy()
+
+
+def _add(product: NDArray[Any], rows: Tensor, in_columns: Tensor, columns: Tensor | None, in_rows: Tensor, d: int) -> None:
+    """Add the kernel values of products x.y [a, b] to the sums along their rows [a, g], and along their columns [b, g] where asked for."""
+    base = torch.from_numpy(product)
+    one = torch.ones((), dtype=base.dtype)
+    for start in range(0, len(base), _ROWS):  # few enough to stay near the processor
+        here = slice(start, start + _ROWS)
+        values = torch.add(one, base[here], alpha=1 / d).pow_(3).double()  # rows b
+        rows[here] += values @ in_columns
+        if columns is not None:
+            columns += values.T @ in_rows[here]
