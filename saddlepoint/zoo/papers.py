@@ -11,6 +11,7 @@ from saddlepoint.zoo import ebgan
 from saddlepoint.zoo import gan
 from saddlepoint.zoo import gan_r1
 from saddlepoint.zoo import improved_gan
+from saddlepoint.zoo import lapgan
 from saddlepoint.zoo import lecam
 from saddlepoint.zoo import lsgan
 from saddlepoint.zoo import nsgan

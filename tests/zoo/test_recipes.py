@@ -43,6 +43,8 @@ TINY: dict[str, int] = {
     "width": 8,
     "encoder_width": 8,
     "d_width": 4,
+    "coarse_width": 8,
+    "coarse_d_width": 32,
     "batch": 8,
     "latent_dim": 6,
     "code_dim": 4,
@@ -56,7 +58,7 @@ TINY: dict[str, int] = {
     "labels_per_class": 2,
     "lecam_start": 0,
 }
-UNBOUNDED = {"began", "progan", "stylegan2", "stylegan2-ada"}  # their generators end without tanh, as published
+UNBOUNDED = {"began", "lapgan", "progan", "stylegan2", "stylegan2-ada"}  # their generators end without tanh, as published
 RECIPES = list_recipes()
 CASES = [(recipe, kind) for recipe in RECIPES for kind in ("image", "points") if kind in recipe.needs]
 case = pytest.mark.parametrize(("recipe", "kind"), CASES, ids=[f"{recipe.name}-{kind}" for recipe, kind in CASES])
