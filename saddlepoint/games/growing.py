@@ -62,6 +62,10 @@ class GrowingConfig(AdversarialConfig):
         if self.fade_kimg < 0 or (self.first_level or 0) < 0:
             raise UsageError(f"fade_kimg and first_level must be at least 0; they are {self.fade_kimg} and {self.first_level}.")
 
+    def rounds_in(self, kimg: float) -> int:
+        """As the base; all levels are stretched or shortened alike, so the share of the whole is the share of its rounds."""
+        return max(1, round(self.rounds * kimg / self.total_kimg))
+
 
 Config = TypeVar("Config", bound=GrowingConfig)
 

@@ -37,6 +37,10 @@ class GameConfig:
         """Batches of real records that a round reads."""
         return 1
 
+    def rounds_in(self, kimg: float) -> int:
+        """Rounds that read this many thousand real records."""
+        return -(-int(kimg * 1000) // (self.batch * self.reads_a_round))
+
 
 @dataclass(frozen=True, kw_only=True)
 class AdversarialConfig(GameConfig):

@@ -101,7 +101,7 @@ class Length:
     def horizon(self, config: GameConfig) -> int:
         """Rounds that schedules are stretched over."""
         if self.kimg is not None:
-            return -(-int(self.kimg * 1000) // (config.batch * config.reads_a_round))
+            return config.rounds_in(self.kimg)
         return self.steps or config.rounds
 
 

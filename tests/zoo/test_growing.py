@@ -153,6 +153,13 @@ def test_a_longer_run_stretches_the_levels() -> None:
         assert game.stage == stage
 
 
+def test_a_length_in_images_is_shared_out_over_the_levels() -> None:
+    release = RECIPE.preset("release")
+    assert isinstance(release, GrowingConfig)
+    assert release.rounds_in(release.total_kimg) == release.rounds and release.rounds_in(1200.0) == round(release.rounds / 10)
+    assert find_recipe("dcgan").preset("small").rounds_in(1.0) == -(-1000 // find_recipe("dcgan").preset("small").batch)
+
+
 def test_reals_are_of_the_level_in_play() -> None:
     torch.manual_seed(0)
     game = RECIPE.game(tiny(), images())
