@@ -5,14 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from saddlepoint.data.records import Dataset
 from saddlepoint.games.game import Game
 from saddlepoint.training.trainer import Trainer, TrainerConfig
 
 
-def play(game: Game, data: Dataset, *, rounds: int, batch: int, seed: int = 0, every: int = 1, watch: Callable[[int], None] | None = None) -> None:
+def play(
+    game: Game,
+    data: Dataset,
+    *,
+    rounds: int,
+    batch: int,
+    seed: int = 0,
+    every: int = 1,
+    watch: Callable[[int], None] | None = None,
+    record: Callable[[int, dict[str, Tensor]], None] | None = None,
+) -> None:
     """Train ``game`` in this process on the processor, in place.
 
     Args:
@@ -23,10 +33,11 @@ def play(game: Game, data: Dataset, *, rounds: int, batch: int, seed: int = 0, e
         seed: of the draws and of the order of the data.
         every: rounds between two calls of ``watch``.
         watch: called with the round, before the first (0) and after every ``every``-th.
+        record: called with (round, values) after each turn; the first round is 1.
     Raises:
         NotFiniteError: if a weight is no longer finite when it is looked at.
     """
-    trainer = Trainer(game, data, TrainerConfig(seed=seed, batch=batch, horizon=rounds))
+    trainer = Trainer(game, data, TrainerConfig(seed=seed, batch=batch, horizon=rounds), record=record)
     try:
         for done in range(rounds + 1):
             if done:
