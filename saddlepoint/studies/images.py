@@ -1,0 +1,238 @@
+"""Image recipes under one budget of the processor's own seconds, as one table made by one command.
+
+    python -m saddlepoint.studies.images --data emoji --resolution 32 --cpu-minutes 10 --seeds 1
+
+Every recipe trains as its preset "small" has it, until its budget is used up; what scoring takes is not counted. Kept are the last state and the one
+that scored best on the way. Interrupted, the same command continues; another budget or another seed adds to what is there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from saddlepoint.data.arrays import ArrayDataset
+from saddlepoint.data.sources import open_data
+from saddlepoint.draws import derive_seed
+from saddlepoint.errors import NotFiniteError, UsageError
+from saddlepoint.evaluation.extractors import Extractor, open_extractor
+from saddlepoint.evaluation.frechet import frechet_distance
+from saddlepoint.evaluation.grid import image_grid
+from saddlepoint.evaluation.kernel import kernel_distance
+from saddlepoint.evaluation.neighbours import precision_recall
+from saddlepoint.evaluation.quick import QuickScorer
+from saddlepoint.evaluation.samples import draw_samples
+from saddlepoint.games.game import Game, Samples
+from saddlepoint.studies.play import play
+from saddlepoint.studies.pool import Record, run_missing
+from saddlepoint.studies.toys import cell
+from saddlepoint.training import machine
+from saddlepoint.training.storage import write_bytes
+from saddlepoint.zoo.catalogue import find_recipe
+
+ARMS = ("dcgan", "diffaugment", "sngan", "wgan-gp", "progan", "stylegan2", "stylegan2-ada", "r3gan")
+LOOKS = 8  # quick scores on the way, evenly in the budget
+COLUMNS = {"fd": ("FD-Lite0", "{:.0f}"), "kd": ("KID-Lite0 x 1000", "{:.1f}"), "precision": ("precision", "{:.2f}"), "recall": ("recall", "{:.2f}")}
+SHOWN = 24  # samples of each run in the picture
+
+
+class _Over(Exception):
+    """The budget is used up."""
+
+
+class _Budget:
+    """The processor's seconds of this process, those of scoring aside."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds, self.began, self.aside = seconds, time.process_time(), 0.0
+
+    @property
+    def used(self) -> float:
+        return time.process_time() - self.began - self.aside
+
+
+def image_run(job: dict[str, Any]) -> dict[str, Any]:
+    """One run.
+
+    Args:
+        job: "recipe", "preset", "settings" (changes of it), "data", "resolution", "seed", "cpu_minutes", "judged" (samples of either kind), and
+            "folder" of the sample files.
+    Returns:
+        "best" and "last": scores of those states; "floor": of real against real, with the same numbers; "looks": quick scores on the way; "rounds",
+        "images_seen", "cpu_sec"; "stopped": why it ended early, or None.
+    """
+    recipe = find_recipe(job["recipe"])
+    config = replace(recipe.preset(job["preset"]), resolution=job["resolution"], **job["settings"])
+    data = open_data(job["data"], resolution=job["resolution"])
+    prepared = recipe.prepare(config, data) if recipe.prepare else data
+    torch.manual_seed(derive_seed(job["seed"], "initialisation"))
+    game = recipe.game(config, prepared)
+    assert isinstance(game, Samples) and isinstance(data, ArrayDataset)
+    scorer = QuickScorer(data)
+    looks: list[dict[str, Any]] = []
+    best = (float("inf"), {name: value.clone() for name, value in game.state_dict().items()}, 0)
+    budget = _Budget(60 * job["cpu_minutes"])
+
+    def watch(done: int) -> None:
+        nonlocal best
+        over = budget.used >= budget.seconds
+        if not (over or budget.used >= budget.seconds * (len(looks) + 1) / LOOKS):
+            return
+        start = time.process_time()
+        score = scorer.score(draw_samples(game, scorer.num_fake, seed=job["seed"]))
+        seen = {"rounds": done, "images_seen": game.clock.images_seen, "cpu_sec": round(budget.used, 1)}
+        looks.append(seen | {name: score[name] for name in ("quick_frechet", "coverage")})
+        if score["quick_frechet"] < best[0]:
+            best = (score["quick_frechet"], {name: value.clone() for name, value in game.state_dict().items()}, done)
+        budget.aside += time.process_time() - start
+        if over:
+            raise _Over
+
+    stopped = None
+    try:
+        play(game, prepared, rounds=config.rounds, batch=config.batch, seed=job["seed"], watch=watch)
+    except _Over:
+        pass
+    except NotFiniteError as error:
+        stopped = str(error).partition(". ")[0]
+    judge = Judge(data, job["judged"])
+    last = judge(game, job, "last")
+    game.load_state_dict(best[1])
+    found = {"last": last, "best": judge(game, job, "best") | {"rounds": best[2]}, "floor": judge.floor, "looks": looks}
+    return found | (looks[-1] if looks else {}) | {"stopped": stopped}
+
+
+class Judge:
+    """Scores on the features of EfficientNet-Lite0, of as many samples as real images, against a fixed choice of the data."""
+
+    def __init__(self, data: ArrayDataset, judged: int) -> None:
+        order = torch.randperm(len(data), generator=torch.Generator().manual_seed(derive_seed("images study")))
+        self.judged = min(judged, len(data) // 2)
+        self.extractor: Extractor = open_extractor("lite0@128")
+        self.real = self._see(data.records(order[: self.judged])["image"])
+        self.floor = self._compare(self._see(data.records(order[self.judged : 2 * self.judged])["image"]))
+
+    def __call__(self, game: Game, job: dict[str, Any], which: str) -> dict[str, float]:
+        """Score a game's samples, and leave some as a picture."""
+        assert isinstance(game, Samples)
+        samples = draw_samples(game, self.judged, seed=job["seed"])
+        path = Path(job["folder"]) / f"{name_of(job)}-{which}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        image_grid(samples[:SHOWN], columns=SHOWN // 2).save(path)
+        return self._compare(self._see(samples))
+
+    def _see(self, images: Tensor) -> Tensor:
+        return torch.cat([self.extractor(part)["features"] for part in torch.split(images, self.extractor.batch)])
+
+    def _compare(self, fake: Tensor) -> dict[str, float]:
+        precision, recall = precision_recall(self.real, fake)
+        distance = kernel_distance(self.real, fake, subset_size=min(1000, self.judged))
+        return {"fd": frechet_distance(self.real, fake), "kd": 1000 * distance.value, "precision": precision, "recall": recall}
+
+
+def name_of(job: dict[str, Any]) -> str:
+    """Of a run's files."""
+    settings = "".join(f"-{name}-{value}" for name, value in job["settings"].items())
+    return f"{job['recipe']}{settings}-{job['data']}-{job['resolution']}-{job['cpu_minutes']:g}-{job['seed']}"
+
+
+def jobs(given: argparse.Namespace) -> list[dict[str, Any]]:
+    """Every recipe before the next seed."""
+    common = {"data": given.data, "resolution": given.resolution, "cpu_minutes": given.cpu_minutes, "judged": given.judged}
+    common |= {"folder": str(given.work), "preset": "small", "settings": {}}
+    return [common | {"recipe": recipe, "seed": seed} for seed in range(given.seeds) for recipe in given.recipes]
+
+
+def table(records: Sequence[Record]) -> str:
+    """A line a recipe, the best by its last state's median kernel distance first; real images on top."""
+    headings = [f"{which}: {heading}" for which in ("last", "best") for heading, _ in COLUMNS.values()]
+    lines = ["| recipe | " + " | ".join([*headings, "rounds", "kimg"]) + " |", "|" + " --- |" * (len(headings) + 3)]
+    floor = [form.format(records[0]["floor"][key]) for key, (_, form) in COLUMNS.items()]
+    lines.append(f"| *real images* | {' | '.join(floor + floor)} | | |")
+    by_recipe = {name: [record for record in records if record["job"]["recipe"] == name] for name in {record["job"]["recipe"] for record in records}}
+    for name, runs in sorted(by_recipe.items(), key=lambda item: sorted(run["last"]["kd"] for run in item[1])[len(item[1]) // 2]):
+        cells = [cell([run[which][key] for run in runs], form) for which in ("last", "best") for key, (_, form) in COLUMNS.items()]
+        cells += [cell([run["rounds"] for run in runs], "{:.0f}"), cell([run["images_seen"] / 1000 for run in runs], "{:.0f}")]
+        lines.append(f"| `{name}` | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def page(records: Sequence[Record], given: argparse.Namespace, about: dict[str, Any]) -> str:
+    """The table with the protocol that it was made under."""
+    judged = min(given.judged, len(open_data(given.data, resolution=given.resolution)) // 2)
+    stopped = [f"`{record['job']['recipe']}` seed {record['job']['seed']}: {record['stopped']}" for record in records if record["stopped"]]
+    parts = [
+        f"{given.data} at {given.resolution} pixels, {given.cpu_minutes:g} minutes of the processor a run (scoring aside), preset small, seeds 0 to "
+        f"{given.seeds - 1}; median (least to most). {judged} samples against {judged} real images, features of EfficientNet-Lite0 at 128 pixels; "
+        "*real images* is as many others. Best is the state with the best of "
+        f"{LOOKS} quick scores on the way. KID is the unbiased estimate, and the order of the table.",
+        f"Made by `python -m saddlepoint.studies.images --data {given.data} --resolution {given.resolution} --cpu-minutes "
+        f"{given.cpu_minutes:g} --seeds {given.seeds}` at commit {about['commit'] or 'unknown'} on {about['hardware']}, one thread a run, torch "
+        f"{about['versions']['torch']}.",
+        *(["Ended early: " + "; ".join(stopped) + "."] if stopped else []),
+        table(records),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def picture(records: Sequence[Record], path: Path) -> None:
+    """The last samples of the first seed of every recipe, one above the other."""
+    from PIL import Image, ImageDraw
+
+    firsts = [record["job"] for record in records if record["job"]["seed"] == 0]
+    grids = []
+    for job in firsts:
+        with Image.open(Path(job["folder"]) / f"{name_of(job)}-last.png") as grid:
+            grids.append(grid.convert("RGB"))
+    height = max(rows.height for rows in grids) + 18
+    sheet = Image.new("RGB", (max(rows.width for rows in grids), height * len(grids)), "white")
+    pen = ImageDraw.Draw(sheet)
+    for index, (job, rows) in enumerate(zip(firsts, grids, strict=True)):
+        pen.text((3, index * height + 3), job["recipe"], fill="black")
+        sheet.paste(rows, (0, index * height + 18))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sheet.save(path)
+
+
+def show(done: int, total: int, record: Record) -> None:
+    """A line a finished run, on standard error."""
+    job = record["job"]
+    sys.stderr.write(f"{done}/{total} {job['recipe']} seed {job['seed']}: last {record['last']}, best {record['best']}\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run what is missing, then write the table, the numbers and the picture."""
+    parser = argparse.ArgumentParser(prog="python -m saddlepoint.studies.images", description="Image recipes under one budget.")
+    parser.add_argument("--data", default="emoji")
+    parser.add_argument("--resolution", type=int, default=32)
+    parser.add_argument("--cpu-minutes", type=float, default=10, help="of the processor, for each run")
+    parser.add_argument("--seeds", type=int, default=1, help="runs of each recipe")
+    parser.add_argument("--recipes", nargs="+", default=ARMS)
+    parser.add_argument("--judged", type=int, default=900, help="samples that are scored, and real images")
+    parser.add_argument("--processes", type=int, default=1, help="runs at once, one thread each")
+    parser.add_argument("--work", type=Path, default=Path("runs/images"), help="folder of finished runs")
+    parser.add_argument("--out", type=Path, default=None, help="the table; docs/tables/images-DATA-RESOLUTION.md where none is named")
+    given = parser.parse_args(arguments)
+    if given.seeds < 1 or given.cpu_minutes <= 0:
+        raise UsageError(f"At least 1 seed and more than 0 minutes are needed; {given.seeds} and {given.cpu_minutes} came.")
+    out = given.out or Path(f"docs/tables/images-{given.data}-{given.resolution}.md")
+    records = run_missing(image_run, jobs(given), given.work / "runs.jsonl", processes=given.processes, show=show)
+    about = {"commit": machine.commit(), "hardware": machine.hardware(), "versions": machine.versions()}
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_bytes(out, page(records, given, about).encode())
+    lines = ",\n".join(json.dumps(record) for record in records)
+    write_bytes(out.with_suffix(".json"), f'{json.dumps(about)[:-1]}, "runs": [\n{lines}\n]}}\n'.encode())
+    picture(records, out.parent.parent / "pictures" / f"{out.stem}.png")
+
+
+if __name__ == "__main__":
+    main()

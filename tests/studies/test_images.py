@@ -1,0 +1,68 @@
+"""The comparison of image recipes: its budget, its table, and that it goes on where it was."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from saddlepoint.evaluation.extractors import Extractor
+from saddlepoint.studies import images
+from saddlepoint.studies.images import image_run, main, table
+
+
+@pytest.fixture(autouse=True)
+def small_features(monkeypatch: pytest.MonkeyPatch) -> None:
+    def look(samples: Any) -> Any:
+        return {"features": samples.float().flatten(1)[:, ::64]}
+
+    monkeypatch.setattr(
+        images, "open_extractor", lambda name: Extractor(name="few-pixels", weights_hash="0", dimension=48, preprocessing="none", look=look)
+    )
+
+
+def job(folder: Path, **changes: Any) -> dict[str, Any]:
+    common = {"recipe": "dcgan", "preset": "small", "settings": {"width": 4, "batch": 8}, "seed": 0}
+    return common | {"data": "emoji", "resolution": 32, "cpu_minutes": 0.01, "judged": 40, "folder": str(folder)} | changes
+
+
+def test_a_run_uses_its_budget_and_keeps_last_and_best(tmp_path: Path) -> None:
+    found = image_run(job(tmp_path))
+    assert 0.6 <= found["cpu_sec"] < 6
+    assert 1 <= len(found["looks"]) <= images.LOOKS
+    assert found["images_seen"] == 8 * found["rounds"]
+    assert found["best"]["rounds"] == min(found["looks"], key=lambda look: look["quick_frechet"])["rounds"]
+    for which in ("last", "best"):
+        assert (tmp_path / f"dcgan-width-4-batch-8-emoji-32-0.01-0-{which}.png").exists()
+        assert found[which]["fd"] > found["floor"]["fd"]
+    assert found["stopped"] is None
+
+
+def test_the_table_is_in_the_order_of_the_kernel_distance() -> None:
+    def record(recipe: str, kd: float) -> dict[str, Any]:
+        scores = {"fd": 100 * kd, "kd": kd, "precision": 0.5, "recall": 0.25}
+        return {"job": {"recipe": recipe}, "last": scores, "best": scores, "floor": scores | {"kd": 0.0}, "rounds": 10, "images_seen": 640}
+
+    lines = table([record("worse", 3.0), record("better", 1.0), record("worse", 1.5), record("worse", 2.0)]).splitlines()
+    assert lines[2].startswith("| *real images* |")
+    assert lines[3].startswith("| `better` | 100 | 1.0 |")
+    assert "| 200 (150 to 300) | 2.0 (1.5 to 3.0) |" in lines[4]
+
+
+def test_the_command_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    played: list[str] = []
+
+    def run(each: dict[str, Any]) -> dict[str, Any]:
+        played.append(f"{each['recipe']} {each['seed']}")
+        return image_run(each | {"settings": {"width": 4, "batch": 8}} | {"cpu_minutes": 0.001})
+
+    monkeypatch.setattr(images, "image_run", run)
+    monkeypatch.setattr(images, "picture", lambda records, path: None)
+    common = ["--cpu-minutes", "0.001", "--recipes", "dcgan", "--judged", "40", "--work", str(tmp_path / "work"), "--out", str(tmp_path / "t.md")]
+    main(common)
+    main([*common, "--seeds", "2"])
+    assert played == ["dcgan 0", "dcgan 1"]
+    assert "seeds 0 to 1" in (tmp_path / "t.md").read_text()
+    assert len(json.loads((tmp_path / "t.json").read_text())["runs"]) == 2
