@@ -35,9 +35,10 @@ def cases() -> dict[str, tuple[np.ndarray, np.ndarray]]:
 
 
 @pytest.mark.parametrize("name", cases())
-@pytest.mark.parametrize("tile", [64, 4096])
-def test_every_radius_and_every_ball_is_that_of_float64(name, tile, monkeypatch):
+@pytest.mark.parametrize(("tile", "rows"), [(64, 24), (4096, 128)])
+def test_every_radius_and_every_ball_is_that_of_float64(name, tile, rows, monkeypatch):
     monkeypatch.setattr(balls, "_TILE", tile)
+    monkeypatch.setattr(balls, "_ROWS", rows)
     real, fake = cases()[name]
     radii = []
     for rows in (real, fake):
