@@ -66,12 +66,12 @@ def run(argv: list[str]) -> int:
 
     settings = {field.name: getattr(given, field.name) for field in dataclasses.fields(given) if field.name not in ("target", "json")}
     scores = api.evaluate(given.target, **settings, show=lambda line: print(line, file=sys.stderr))
-    print(json.dumps(scores, indent=2) if given.json else "\n".join(lines(readable(scores))))
+    print(json.dumps(scores, indent=2) if given.json else "\n".join(lines(readable(scores)) + [f"note: {note}" for note in scores.get("notes", [])]))
     return 0
 
 
 def readable(result: dict[str, Any]) -> dict[str, Any]:
-    """A result whose scores are one line each.
+    """A result whose scores are one line each, without its notes, which come last.
 
     >>> readable({"scores": {"fd": {"value": 12.34567, "error": 0.25, "floor": 3.0, "better": "lower"}}})
     {'scores': {'fd': '12.35 +- 0.25 (floor 3, lower is better)'}}
@@ -84,4 +84,4 @@ def readable(result: dict[str, Any]) -> dict[str, Any]:
         floor = "no floor" if score["floor"] is None else f"floor {score['floor']:.4g}"
         better = "" if score["better"] == "none" else f", {score['better']} is better"
         shown[name] = f"{score['value']:.4g}{error} ({floor}{better})"
-    return {**result, "scores": shown}
+    return {name: value for name, value in result.items() if name != "notes"} | {"scores": shown}

@@ -56,7 +56,7 @@ class Measure:
             return ""
         n, m, d = min(len(case.real), LIMIT), min(len(case.fake), LIMIT), case.real.extractor.dimension
         work = (n * n + m * m + n * m) * d * 2 * (1 + 2 * GROUPS)
-        return f"{self.name} compares all pairs of {n:,} real and {m:,} generated rows of {d}, about {work / 1e9:,.0f} billion operations"
+        return f"{self.name} compares all pairs of {n:,} real and {m:,} generated rows of {d}, about {work / 1e9:,.3g} billion operations"
 
 
 def _cost_of_similarity(case: Case) -> str:

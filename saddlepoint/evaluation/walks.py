@@ -27,7 +27,7 @@ class Walk:
         between: how two latents are joined: "unit" on the unit sphere, for generators that normalise z (StyleGAN); "slerp" on the great circle, for
             normal latents; "straight" for uniform ones.
         num_classes: of a conditional generator.
-        mapping: z, labels -> w, where the generator has styles.
+        mapping: z, labels -> w [n, l, d], the style of every layer, where the generator has styles.
         synthesis: w -> images, likewise.
         device: of the generator; likewise dtype.
     """
@@ -49,16 +49,16 @@ def walk_of(game: Any) -> Walk | None:
         return None
     generator.eval()
     first = next(p for p in generator.parameters() if p.is_floating_point())
-    mapping: Any = getattr(generator, "mapping", None)
+    styles: Any = getattr(generator, "styles", None)
     synthesis: Any = getattr(generator, "synthesis", None)
-    styles = mapping is not None and synthesis is not None
+    styled = callable(styles) and callable(synthesis)
     return Walk(
         latents=game.latents,
         images=lambda z, labels: game.generate(z, labels, generator),
-        between="unit" if styles else "slerp" if game.config.latent == "normal" else "straight",
+        between="unit" if styled else "slerp" if game.config.latent == "normal" else "straight",
         num_classes=game.num_classes,
-        mapping=(lambda z, labels: mapping(z) if labels is None else mapping(z, labels)) if styles else None,
-        synthesis=synthesis if styles else None,
+        mapping=styles if styled else None,
+        synthesis=synthesis if styled else None,
         device=first.device,
         dtype=first.dtype,
     )
