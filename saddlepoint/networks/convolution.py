@@ -6,8 +6,8 @@ both need 16 multiplications where the two steps need 36. The parameters stay th
 which stands beside each function as its reference. A 1x1 convolution commutes with both, and is done at the low resolution.
 
 The convolution, the transposed convolution and the gradient of the kernel are the three partial derivatives of one trilinear form
-<conv(x, k), y>; each is written here with the other two as its derivative. So derivatives of any order are ordinary convolutions, while the second
-derivative that PyTorch derives by itself takes the kernel's gradient as a convolution with kernels as large as the image, and one group at a time.
+<conv(x, k), y>; each is written here with the other two as its derivative. So derivatives of any order are ordinary convolutions; the second one that
+PyTorch derives by itself convolves with kernels as large as the image, one group at a time. Large kernels go by Winograd's algorithm on a CPU.
 
 Axes: n batch, c channels in, o channels out, h w image, k kernel.
 """
@@ -22,7 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd import Function
 
-from saddlepoint.networks import winograd
+from saddlepoint.networks import winograd, winograd3
 from saddlepoint.networks.spectral import SpectralNorm
 
 Resample = Literal["down", "up"]
@@ -93,6 +93,8 @@ class _Transposed(Function):
         extra = [shape[i] - ((y.shape[i] - 1) * stride - 2 * padding + kernel.shape[i]) for i in (2, 3)]
         if extra == [0, 0] and winograd.fits(y, kernel.shape, *form, winograd.IMAGE_FROM):
             return _plus(winograd.adjoint(y, kernel), bias)
+        if winograd3.fits(y, kernel.shape, *form):
+            return winograd3.adjoint(y, kernel, bias)
         if groups > 1:  # half as fast by conv_transpose2d on a CPU
             unread = torch.empty(shape, dtype=y.dtype, device=y.device, memory_format=torch.channels_last)
             return _plus(_gradients(y, unread, kernel, form, 0), bias)
@@ -119,6 +121,8 @@ class _KernelGradient(Function):
     def forward(x: Tensor, y: Tensor, shape: torch.Size, form: Form) -> Tensor:
         if x.shape[2] == 2 * y.shape[2] and x.shape[3] == 2 * y.shape[3] and winograd.fits(y, shape, *form, winograd.KERNEL_FROM):
             return winograd.kernel_gradient(x, y)
+        if winograd3.fits(x, shape, *form):
+            return winograd3.kernel_gradient(x, y)
         if form == (1, 0, 1) and shape[2:] == (1, 1):  # a matrix product, a third faster as such on a CPU
             return (y.movedim(1, -1).reshape(-1, shape[0]).T @ x.movedim(1, -1).reshape(-1, shape[1])).view(shape)
         return _gradients(y, x, x.new_empty(()).expand(shape), form, 1)
@@ -136,6 +140,10 @@ class _KernelGradient(Function):
         return by_x, by_y, None, None
 
 
+def _plus(y: Tensor, bias: Tensor | None) -> Tensor:
+    return y if bias is None else y.add_(bias.view(-1, 1, 1))
+
+
 def _gradients(y: Tensor, x: Tensor, kernel: Tensor, form: Form, which: int) -> Tensor:
     """torch's gradient of <conv(x, kernel), y> by x (0) or by the kernel (1); the one asked for is not read."""
     stride, padding, groups = form
@@ -147,12 +155,10 @@ def _convolve(x: Tensor, kernel: Tensor, bias: Tensor | None, form: Form) -> Ten
     """The convolution itself, by the faster way."""
     if x.shape[2] % 4 == 0 and x.shape[3] % 4 == 0 and winograd.fits(x, kernel.shape, *form, winograd.IMAGE_FROM):
         return _plus(winograd.convolve(x, kernel), bias)
+    if winograd3.fits(x, kernel.shape, *form):
+        return winograd3.convolve(x, kernel, bias)
     stride, padding, groups = form
     return F.conv2d(x, kernel, bias, stride, padding, 1, groups)
-
-
-def _plus(y: Tensor, bias: Tensor | None) -> Tensor:
-    return y if bias is None else y.add_(bias.view(-1, 1, 1))
 
 
 def _autocast(x: Tensor, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
@@ -171,8 +177,7 @@ def conv2d(x: Tensor, weight: Tensor, bias: Tensor | None = None, *, stride: int
     """
     x, weight, bias = _autocast(x, weight, bias)
     if stride > 1 and weight.shape[-1] == 1 and padding == 0:
-        # The CPU kernels of torch 2.14 corrupt memory in the derivative of a strided 1x1 convolution of few channels, channels_last.
-        x, stride = x[:, :, ::stride, ::stride], 1
+        x, stride = x[:, :, ::stride, ::stride], 1  # torch 2.14 corrupts memory in the CPU derivative of such, with few channels, channels_last
     return _of_form(x, weight, bias, (stride, padding, groups))
 
 

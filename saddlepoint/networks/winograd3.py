@@ -1,0 +1,134 @@
+"""The 3x3 convolution with 36 multiplications for 16 pixels in place of 144: Winograd's F(4x4, 3x3) over tiles (Lavin & Gray 2016, arXiv:1509.09308).
+
+    Y = A' [sum_c (B' d B) (G g G')] A          d 6x6 pixels of the image, g 3x3 kernel, Y 4x4 pixels of the result
+
+Along one axis the matrices evaluate d and g, read as polynomials, at 0, 1, -1, 2, -2 and infinity, and interpolate their product. Each step is one
+matrix product over all tiles; the products over channels are 36. The image is worked off in strips of tiles that stay in the cache. The adjoint is
+the convolution with the kernel turned around; the kernel's gradient runs the same maps backwards. Rounding errors are about five times those of the
+direct way (at most 5e-5 against 1e-5 of the result's deviation, at 128 channels).
+
+Axes: n batch, c channels in, o channels out, h w image, t tiles of a strip.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+LEAST_CHANNELS = 2**14  # channels in x out from which it is faster
+LEAST_TILES = 128  # tiles of a batch from which it is faster
+STRIP = 256  # tiles that are worked on together, at most
+B = [[4, 0, -5, 0, 1, 0], [0, -4, -4, 1, 1, 0], [0, 4, -4, -1, 1, 0], [0, -2, -1, 2, 1, 0], [0, 2, -1, -2, 1, 0], [0, 4, 0, -5, 0, 1]]
+G = [[6, 0, 0], [-4, -4, -4], [-4, 4, -4], [1, 2, 4], [1, -2, 4], [0, 0, 24]]  # of 24
+A = [[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]]
+
+
+class Maps(NamedTuple):
+    """The three maps along one axis: of the image [6, 6], of the kernel [6, 3], to the result [4, 6]."""
+
+    image: Tensor
+    kernel: Tensor
+    result: Tensor
+
+
+@functools.cache
+def maps(dtype: torch.dtype) -> Maps:
+    """The maps in a floating type, rounded once."""
+    b, g, a = (torch.tensor(rows, dtype=torch.float64) for rows in (B, G, A))
+    return Maps(b.to(dtype), (g / 24).to(dtype), a.to(dtype))
+
+
+def _both(map: Tensor, values: Tensor) -> Tensor:
+    """A map [p, q] along both leading axes of values [q, q, ...]: [p p, the rest]."""
+    p, q = map.shape
+    once = torch.mm(map, values.reshape(q, -1)).view(p, q, -1)
+    return torch.matmul(map, once).view(p * p, -1)
+
+
+def fits(x: Tensor, weight: tuple[int, ...], stride: int, padding: int, groups: int) -> bool:
+    """Whether a convolution of x, or its adjoint, is of this kind, on a CPU in float32, and large enough to gain.
+
+    Args:
+        x: [n, c, h, w].
+        weight: shape of the kernel, [o, c, k, k].
+        stride: of the convolution.
+        padding: of it.
+        groups: of it.
+    """
+    if weight[0] * weight[1] < LEAST_CHANNELS or tuple(weight[2:]) != (3, 3) or (stride, padding, groups) != (1, 1, 1):
+        return False
+    n, _, h, w = x.shape
+    return h % 4 == 0 == w % 4 and n * h * w >= 16 * LEAST_TILES and x.device.type == "cpu" and x.dtype == torch.float32
+
+
+def convolve(x: Tensor, kernel: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Convolution of x [n, c, h, w] with a kernel [o, c, 3, 3], padding 1, and a bias [o]: [n, o, h, w], channels_last; h and w divisible by 4.
+
+    >>> x, kernel = torch.arange(32.0).view(1, 2, 4, 4), torch.arange(54.0).view(3, 2, 3, 3)
+    >>> torch.allclose(convolve(x, kernel), torch.nn.functional.conv2d(x, kernel, padding=1))
+    True
+    """
+    n, c, h, w = x.shape
+    o, to = len(kernel), maps(x.dtype)
+    factors = _both(to.kernel, kernel.permute(2, 3, 1, 0)).view(36, c, o)
+    shift = x.new_zeros(()) if bias is None else bias
+    y = torch.empty((n, o, h, w), dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
+    pixels = y.permute(0, 2, 3, 1).view(n, h // 4, 4, w // 4, 4, o)
+    for images, rows, tiles in _strips(x):
+        products = torch.bmm(_both(to.image, tiles).view(36, -1, c), factors)  # 36 t o
+        result = _both(to.result, products.view(6, 6, -1))  # 16 (t o)
+        strip = pixels[images, rows].permute(2, 4, 0, 1, 3, 5)  # 4 4 n h/4 w/4 o
+        torch.add(result.view(strip.shape), shift, out=strip)
+    return y
+
+
+def adjoint(y: Tensor, kernel: Tensor, bias: Tensor | None = None) -> Tensor:
+    """The adjoint of :func:`convolve`, for y [n, o, h, w] and a kernel [o, c, 3, 3], plus a bias [c]: [n, c, h, w], channels_last."""
+    return convolve(y, kernel.flip(2, 3).transpose(0, 1), bias)
+
+
+def kernel_gradient(x: Tensor, y: Tensor) -> Tensor:
+    """Derivative of <conv(x, kernel), y> by the kernel: x [n, c, h, w] and y [n, o, h, w] to [o, c, 3, 3]; h and w divisible by 4."""
+    n, c, h, w = x.shape
+    o, to = y.shape[1], maps(x.dtype)
+    pixels = y.permute(0, 2, 3, 1).contiguous().view(n, h // 4, 4, w // 4, 4, o)
+    factors = x.new_zeros(36, c, o)
+    for images, rows, tiles in _strips(x):
+        result = pixels[images, rows].permute(2, 4, 0, 1, 3, 5)  # 4 4 n h/4 w/4 o
+        products = _both(to.result.T, result).view(36, -1, o)
+        factors.baddbmm_(_both(to.image, tiles).view(36, -1, c).transpose(1, 2), products)
+    kernel = _both(to.kernel.T, factors.view(6, 6, -1))  # 9 (c o)
+    return kernel.view(3, 3, c, o).permute(3, 2, 0, 1)
+
+
+def _strips(x: Tensor) -> Iterator[tuple[slice, slice, Tensor]]:
+    """Cut x [n, c, h, w] into strips: the images and rows of tiles that each covers, its tiles' pixels [6, 6, ..., c], overwritten by the next."""
+    n, c, h, w = x.shape
+    across, down = w // 4, h // 4
+    rows = max(1, min(down, STRIP // across))
+    images = max(1, min(n, STRIP // 2 // (across * down)))
+    padded = x.new_zeros(images, 4 * rows + 2, w + 2, c)
+    tiles = x.new_empty(36 * images * rows * across * c)
+    pixels = x.permute(0, 2, 3, 1)  # n h w c
+    step, line = padded.stride(0), padded.stride(1)
+    for first in range(0, n, images):
+        for top in range(0, down, rows):
+            count, some = min(rows, down - top), min(images, n - first)
+            _window(pixels[first : first + some], 4 * top - 1, padded[:some, : 4 * count + 2])
+            strides = (line, c, step, 4 * line, 4 * c, 1)
+            gathered = tiles[: 36 * some * count * across * c].view(6, 6, some, count, across, c)
+            gathered.copy_(padded.as_strided(gathered.shape, strides))
+            yield slice(first, first + some), slice(top, top + count), gathered
+
+
+def _window(pixels: Tensor, start: int, padded: Tensor) -> None:
+    """Copy the rows of an image [n, h, w, c] from ``start`` on into ``padded`` [n, rows, w+2, c], zeros where the image has none."""
+    h, rows = pixels.shape[1], padded.shape[1]
+    above, below = max(-start, 0), max(start + rows - h, 0)
+    padded[:, :above] = 0
+    padded[:, rows - below :] = 0
+    padded[:, above : rows - below, 1:-1].copy_(pixels[:, start + above : start + rows - below])

@@ -1,0 +1,93 @@
+"""The fast form of the 3x3 convolution against the plain one, derivatives of every order included."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from saddlepoint.networks import winograd3
+from saddlepoint.networks.convolution import conv2d
+
+SIZES = [(1, 4, 4), (3, 12, 20), (5, 8, 96), (1, 68, 400), (9, 16, 16)]  # one tile; strips of several images, of several rows, and what is left over
+
+
+def _tensors(n: int, height: int, width: int, dtype: torch.dtype = torch.float64) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    rng = torch.Generator().manual_seed(n * height * width)
+    shapes = (n, 3, height, width), (5, 3, 3, 3), (5,), (n, 5, height, width)
+    x, kernel, bias, y = (torch.randn(*shape, dtype=dtype, generator=rng) for shape in shapes)
+    return x, kernel, bias, y
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize(("n", "height", "width"), SIZES)
+def test_equals_the_plain_convolution_its_adjoint_and_its_kernel_gradient(n: int, height: int, width: int, layout: torch.memory_format) -> None:
+    x, kernel, bias, y = _tensors(n, height, width)
+    x, y = x.contiguous(memory_format=layout), y.contiguous(memory_format=layout)
+    before = [t.clone() for t in (x, kernel, bias, y)]
+    traced, traced_kernel = x.detach().requires_grad_(), kernel.detach().requires_grad_()
+    plain = F.conv2d(traced, traced_kernel, bias, padding=1)
+    by_x, by_kernel = torch.autograd.grad((plain * y).sum(), (traced, traced_kernel))
+    for ours, expected in (
+        (winograd3.convolve(x, kernel, bias), plain.detach()),
+        (winograd3.adjoint(y, kernel), by_x),
+        (winograd3.kernel_gradient(x, y), by_kernel),
+    ):
+        torch.testing.assert_close(ours, expected, rtol=1e-10, atol=1e-10)
+    assert winograd3.convolve(x, kernel).is_contiguous(memory_format=torch.channels_last)
+    assert all(torch.equal(a, b) for a, b in zip(before, (x, kernel, bias, y), strict=True)), "the arguments are left as they were"
+
+
+def test_in_single_precision_the_error_stays_that_of_rounding() -> None:
+    torch.manual_seed(0)
+    x, kernel = torch.randn(4, 128, 16, 16), torch.randn(128, 128, 3, 3)
+    exact = F.conv2d(x.double(), kernel.double(), padding=1)
+    errors = [((y - exact).norm() / exact.norm()).item() for y in (winograd3.convolve(x, kernel), F.conv2d(x, kernel, padding=1))]
+    assert errors[0] < 5e-6 and errors[0] < 20 * errors[1]
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_layers_use_it_from_a_size_on_and_keep_every_derivative(frozen: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    x, kernel, bias, y = _tensors(2, 8, 12)
+    inputs = [x.requires_grad_(), *([] if frozen else [kernel.requires_grad_(), bias.requires_grad_()])]
+
+    def derivatives() -> list[Tensor]:
+        value = conv2d(x, kernel, bias, padding=1)
+        first = torch.autograd.grad((value.sin() * y).sum(), inputs, create_graph=True)
+        second = torch.autograd.grad(sum((f.square().sum() for f in first), start=torch.zeros(())), inputs)
+        return [value, *first, *second]
+
+    plain = derivatives()
+    calls = set()
+
+    def counted(name: str, function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+        def call(*arguments: Tensor) -> Tensor:
+            calls.add(name)
+            return function(*arguments)
+
+        return call
+
+    for name in ("convolve", "kernel_gradient"):
+        monkeypatch.setattr(winograd3, name, counted(name, getattr(winograd3, name)))
+    monkeypatch.setattr(winograd3, "fits", lambda x, weight, *form: tuple(weight[2:]) == (3, 3))
+    for ours, expected in zip(derivatives(), plain, strict=True):
+        torch.testing.assert_close(ours, expected, rtol=1e-9, atol=1e-9)
+    assert calls == ({"convolve"} if frozen else {"convolve", "kernel_gradient"})
+
+
+def test_it_is_chosen_for_large_images_of_many_channels_only() -> None:
+    x, weight = torch.empty(8, 128, 16, 16), (128, 128, 3, 3)
+    assert winograd3.fits(x, weight, 1, 1, 1)
+    for other in (
+        torch.empty(8, 128, 16, 16).double(),
+        torch.empty(7, 128, 16, 16),
+        torch.empty(8, 128, 18, 16),
+        torch.empty(8, 128, 16, 16, device="meta"),
+    ):
+        assert not winograd3.fits(other, weight, 1, 1, 1)
+    assert not any(
+        winograd3.fits(x, *form) for form in (((64, 128, 3, 3), 1, 1, 1), (weight, 2, 1, 1), (weight, 1, 0, 1), ((128, 128, 1, 1), 1, 0, 1))
+    )
