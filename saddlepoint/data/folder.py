@@ -29,6 +29,7 @@ IN_MEMORY = 32  # decoded images held before they are written
 
 log = logging.getLogger("saddlepoint")
 Result = TypeVar("Result")
+Decode = Callable[[Path, int | None, int], Pixels]
 
 
 @dataclass
@@ -82,11 +83,31 @@ def open_folder(root: Path, name: str, resolution: int | None, channels: int | N
     return open_found(find_images(root), name, resolution, channels)
 
 
-def open_found(found: Found, name: str, resolution: int | None, channels: int | None) -> ArrayDataset:
-    """The same for image files already found: from the pack of an earlier start, or decoded now."""
+def open_found(
+    found: Found,
+    name: str,
+    resolution: int | None,
+    channels: int | None,
+    *,
+    decode: Decode = decode,
+    layout: str = "",
+    wide: int = 1,
+) -> ArrayDataset:
+    """The same for image files already found: from the pack of an earlier start, or decoded now.
+
+    Args:
+        found: the files.
+        name: of the data set.
+        resolution: see :func:`open_folder`.
+        channels: see :func:`open_folder`.
+        decode: path, resolution, channels -> pixels uint8 [c, h, w] of a record.
+        layout: what ``decode`` makes, where it is not one square image.
+        wide: width over height of the files, where they are not resized.
+    """
     check_request(resolution, channels)
-    key = pack_key(found.root, found.paths, {"resolution": resolution, "channels": channels, "labels": found.class_names})
-    packed = read_pack(key) or _pack(found, key, resolution, channels)
+    asked = {"resolution": resolution, "channels": channels, "labels": found.class_names} | ({"layout": layout} if layout else {})
+    key = pack_key(found.root, found.paths, asked)
+    packed = read_pack(key) or _pack(found, key, resolution, channels, decode, wide)
     for note in packed.notes:
         log.warning(note)
     labels = {"label": torch.tensor(packed.labels, dtype=torch.int64)} if found.labels is not None else {}
@@ -135,12 +156,12 @@ def find_images(root: Path) -> Found:
     return Found(root, paths, [classes.index(top) for top in tops], classes)
 
 
-def _pack(found: Found, key: str, resolution: int | None, channels: int | None) -> Packed:
+def _pack(found: Found, key: str, resolution: int | None, channels: int | None, decode: Decode, wide: int) -> Packed:
     damage = Damage(found.root, len(found.paths))
     headers = _on_all_cores(found, range(len(found.paths)), read_header, damage)
     damage.check()
     if resolution is None:
-        _check_sizes(found.root, headers)
+        _check_sizes(found.root, headers, wide)
     channels = channels or (1 if all(header.grey for header in headers.values()) else 3)
     names, labels = [], []
     with PackWriter(key) as writer:
@@ -186,10 +207,10 @@ def _reason(error: Exception) -> str:
     return str(error).strip().split("\n")[0][:120] or type(error).__name__
 
 
-def _check_sizes(root: Path, headers: dict[int, Header]) -> None:
+def _check_sizes(root: Path, headers: dict[int, Header], wide: int) -> None:
     sizes = Counter((header.width, header.height) for header in headers.values())
     (width, height), _ = sizes.most_common(1)[0]
-    if len(sizes) == 1 and width == height:
+    if len(sizes) == 1 and width == wide * height:
         return
     if len(sizes) == 1:
         held = f"are {width}x{height} pixels, not square"

@@ -71,6 +71,11 @@ def decode(path: Path, resolution: int | None, channels: int) -> Pixels:
         ValueError: pixels of 32 bits, whose white nobody can know.
         Exception: whatever Pillow raises for damaged files.
     """
+    return squared(upright(path, channels), resolution)
+
+
+def upright(path: Path, channels: int) -> Image.Image:
+    """One file as an "L" or "RGB" picture: upright, on white. Raises as :func:`decode`."""
     with Image.open(path) as opened:
         opened.load()
         image = eight_bits(opened)
@@ -79,14 +84,18 @@ def decode(path: Path, resolution: int | None, channels: int) -> Pixels:
             image.info |= {key: opened.info[key] for key in ("exif",) if key in opened.info}
             image = ImageOps.exif_transpose(image)
         image = image if image.mode in ("L", "RGB") else image.convert("RGB")
-        image = image.convert("RGB" if channels == 3 else "L")
-        side = min(image.size)
-        left, top = (image.width - side) // 2, (image.height - side) // 2
-        image = image.crop((left, top, left + side, top + side))
-        if resolution is not None and resolution != side:
-            image = image.resize((resolution, resolution), Image.Resampling.LANCZOS)
-        pixels = np.asarray(image)
-    return np.ascontiguousarray(pixels[None] if channels == 1 else pixels.transpose(2, 0, 1))  # h w [c] -> c h w
+        return image.convert("RGB" if channels == 3 else "L")
+
+
+def squared(image: Image.Image, resolution: int | None) -> Pixels:
+    """The largest centred square of a picture as uint8 [c, r, r], resized with antialiasing; None keeps its size."""
+    side = min(image.size)
+    left, top = (image.width - side) // 2, (image.height - side) // 2
+    image = image.crop((left, top, left + side, top + side))
+    if resolution is not None and resolution != side:
+        image = image.resize((resolution, resolution), Image.Resampling.LANCZOS)
+    pixels = np.asarray(image)
+    return np.ascontiguousarray(pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1))  # h w [c] -> c h w
 
 
 def has_alpha(image: Image.Image) -> bool:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
+import saddlepoint.data.pairs
 import saddlepoint.data.public
 import saddlepoint.data.shipped
-import saddlepoint.data.toys  # noqa: F401  (these three register their sources)
+import saddlepoint.data.toys  # noqa: F401  (these register their sources)
 from saddlepoint.data.arrayfile import SUFFIXES, open_array_file
 from saddlepoint.data.arrays import SPLITS, ArrayDataset, split_rows
 from saddlepoint.data.folder import IMAGE_SUFFIXES, folder_key, open_folder
+from saddlepoint.data.pairs import open_domains, open_pairs
 from saddlepoint.data.registry import SOURCES, DataCard, Request
 from saddlepoint.errors import DataError, UsageError, nearest
 
@@ -18,7 +21,8 @@ def open_data(name_or_path: str, *, resolution: int | None = None, channels: int
     """Open a data set by name or by path.
 
     Args:
-        name_or_path: a name of :func:`list_data`; or a folder of images (sub-folders are classes), a .npy or .npz file. Names win over files
+        name_or_path: a name of :func:`list_data`; or a folder of images (sub-folders are classes), a .npy or .npz file; or either behind a prefix of
+            ``PREFIXES`` that says how to read it (pairs:PATH, see :mod:`saddlepoint.data.pairs`). Names win over files
             of that name: write ``./fashion`` for a folder. Behind it, ``:train`` or ``:test`` chooses a fixed part: the authors' own where a
             public set has one, otherwise nine tenths and one tenth, shuffled by a seed made of the name (of a path: its last part).
         resolution: side of the square images, in pixels; None keeps their own, which must then all be equal and square.
@@ -33,6 +37,11 @@ def open_data(name_or_path: str, *, resolution: int | None = None, channels: int
     ((2,), 10000)
     """
     whole, split = _cut(name_or_path)
+    kind, colon, place = whole.partition(":")
+    if colon and kind in PREFIXES and not Path(whole).expanduser().exists():
+        if root is not None:
+            raise UsageError(f"A root is for public sets ({', '.join(_public())}); {whole} is none. Leave the root out.")
+        return PREFIXES[kind](place, Request(name=whole, resolution=resolution, channels=channels), split)
     request = Request(name=whole, resolution=resolution, channels=channels, root=root)
     if whole in SOURCES:
         card, opener = SOURCES[whole]
@@ -43,9 +52,30 @@ def open_data(name_or_path: str, *, resolution: int | None = None, channels: int
         if root is not None:
             raise UsageError(f"A root is for public sets ({', '.join(_public())}); {whole} is a path already. Leave the root out.")
         dataset, key = _open_path(path, request), folder_key(path)
+    return _part(dataset, split, key)
+
+
+def _part(dataset: ArrayDataset, split: str | None, key: str) -> ArrayDataset:
     if split is None:
         return dataset
     return dataset.part(dataset.splits[split] if split in dataset.splits else split_rows(len(dataset), split, key), split)
+
+
+def _pairs(place: str, request: Request, split: str | None) -> ArrayDataset:
+    return _part(open_pairs(place, request, _side), split, place)
+
+
+def _domains(place: str, request: Request, split: str | None) -> ArrayDataset:
+    """Each side is divided by itself: no image is in both parts."""
+    return open_domains(place, request, lambda side, asked: _side(side if split is None else f"{side}:{split}", asked))
+
+
+def _side(name: str, request: Request) -> ArrayDataset:
+    return open_data(name, resolution=request.resolution, channels=request.channels)
+
+
+Prefix = Callable[[str, Request, str | None], ArrayDataset]
+PREFIXES: dict[str, Prefix] = {"pairs": _pairs, "domains": _domains}  # how a path is to be read: place, request, split -> data
 
 
 def list_data() -> tuple[DataCard, ...]:

@@ -1,0 +1,250 @@
+"""Two images a record: aligned pairs, and two domains that have nothing to do with one another but their subject.
+
+    pairs:PATH      images side by side (twice as wide as high: left is what is given, right what is wanted), or sub-folders A and B with equal names
+    pairs:A+B       two folders or named sets, A what is given and B what is wanted
+    domains:PATH    sub-folders A and B
+    domains:A+B     two folders or named sets
+
+A record has "image" and "partner" (of pairs) or "other" (of domains).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image, ImageFilter
+from torch import Tensor
+
+from saddlepoint.data.arrays import ArrayDataset, content_hash
+from saddlepoint.data.folder import NAMED, find_images, open_found
+from saddlepoint.data.images import Pixels, squared, upright
+from saddlepoint.data.records import DataSpec
+from saddlepoint.data.registry import DataCard, Request, source
+from saddlepoint.data.shipped import open_digits, open_emoji
+from saddlepoint.draws import derive_seed
+from saddlepoint.errors import DataError, UsageError
+
+FOLDERS = (("A", "B"), ("trainA", "trainB"), ("a", "b"))
+Open = Callable[[str, Request], ArrayDataset]
+
+
+class Reordered:
+    """Rows of a tensor in another order, looked up when they are asked for."""
+
+    def __init__(self, values: Tensor, order: Tensor) -> None:
+        self.values, self.order = values, order
+        self.shape = torch.Size((len(order), *values.shape[1:]))
+
+    def __len__(self) -> int:
+        """Number of rows."""
+        return len(self.order)
+
+    def __getitem__(self, rows: Tensor) -> Tensor:
+        return self.values[self.order[rows]]
+
+
+def open_pairs(place: str, request: Request, open: Open) -> ArrayDataset:
+    """Aligned pairs, see the module.
+
+    Args:
+        place: what stands behind "pairs:".
+        request: resolution and channels, the same on both sides.
+        open: of one side, by name or path.
+    Raises:
+        DataError: for a side without its partner, sides of different sizes, or images that are not twice as wide as high.
+    """
+    sides = _sides(place)
+    if sides is None:
+        return _side_by_side(Path(place).expanduser(), request)
+    one, other = (open(side, request) for side in sides)
+    rows = _matching(one, other)
+    if one.spec.shape[1:] != other.spec.shape[1:]:
+        raise DataError(
+            f"{sides[0]} and {sides[1]} are of {_size(one)} and {_size(other)} pixels. Bring both to one size: --resolution 64, for example."
+        )
+    return _joined(request.name, one, other, "partner", *rows)
+
+
+def open_domains(place: str, request: Request, open: Open) -> ArrayDataset:
+    """Two domains, see the module.
+
+    The larger side counts the records; record i holds the i-th of it and one of the other side, chosen once and for all by a shuffle. The losses of
+    unpaired translation look at one side at a time, so which two share a record does not matter.
+    """
+    sides = _sides(place)
+    if sides is None:
+        raise DataError(f"{place} has no sub-folders A and B. Name two folders: domains:FIRST+SECOND.")
+    one, other = (open(side, request) for side in sides)
+    count = max(len(one), len(other))
+    rng = torch.Generator().manual_seed(derive_seed("domains"))
+    orders = torch.arange(count) % len(one), torch.randperm(count, generator=rng) % len(other)
+    return _joined(request.name, one, other, "other", *orders)
+
+
+def _sides(place: str) -> tuple[str, str] | None:
+    """The two sides that a place names, or holds as sub-folders; None where it is one folder."""
+    if "+" in place and not Path(place).expanduser().exists():
+        parts = place.split("+")
+        if len(parts) != 2 or not all(parts):
+            raise UsageError(f"Two sides are written FIRST+SECOND; {place!r} came.")
+        return parts[0], parts[1]
+    path = Path(place).expanduser()
+    if not path.is_dir():
+        raise DataError(f"There is no folder {place}. Check the path, or name two: FIRST+SECOND.")
+    for names in FOLDERS:
+        if all((path / name).is_dir() for name in names):
+            return str(path / names[0]), str(path / names[1])
+    return None
+
+
+def _matching(one: ArrayDataset, other: ArrayDataset) -> tuple[Tensor, Tensor]:
+    """Rows of both sides with equal names, their endings aside; where a side has no names the order counts."""
+    if not (one.names and other.names):
+        if len(one) != len(other):
+            raise DataError(
+                f"{one.spec.name} has {len(one)} records and {other.spec.name} {len(other)}: without names, pairs need as many on both sides."
+            )
+        return torch.arange(len(one)), torch.arange(len(one))
+    stems = [{_stem(name): row for row, name in enumerate(side.names)} for side in (one, other)]
+    for side, across, here, there in ((one, other, stems[0], stems[1]), (other, one, stems[1], stems[0])):
+        alone = sorted(here.keys() - there.keys())
+        if alone:
+            first = ", ".join(alone[:NAMED])
+            raise DataError(
+                f"{len(alone)} of the {len(side)} images of {side.spec.name} have no partner in {across.spec.name}: {first}"
+                f"{', ...' if len(alone) > NAMED else ''}. Pairs have equal names; for images without partners use domains:."
+            )
+    shared = sorted(stems[0])
+    return torch.tensor([stems[0][name] for name in shared]), torch.tensor([stems[1][name] for name in shared])
+
+
+def _stem(name: str) -> str:
+    return str(PurePosixPath(name).with_suffix(""))
+
+
+def _size(data: ArrayDataset) -> str:
+    return f"{data.spec.shape[-1]}x{data.spec.shape[-2]}"
+
+
+def _joined(name: str, one: ArrayDataset, other: ArrayDataset, field: str, first: Tensor, second: Tensor) -> ArrayDataset:
+    """Records of both sides, each in its order."""
+    for side in (one, other):
+        if side.spec.kind != "image":
+            raise DataError(f"Two images a record are needed; {side.spec.name} holds {side.spec.kind}. Name two sets of images.")
+    digest = hashlib.sha256(f"{field}:{one.spec.content_hash}:{other.spec.content_hash}".encode()).hexdigest()[:16]
+    spec = DataSpec(
+        name=name,
+        kind="image",
+        shape=one.spec.shape,
+        num_records=len(first),
+        content_hash=digest,
+        fields=("image", field),
+        shapes={field: other.spec.shape},
+    )
+    fields = {"image": Reordered(one.column("image"), first), field: Reordered(other.column("image"), second)}
+    names = tuple(one.names[row] for row in first.tolist()) if one.names else ()
+    return ArrayDataset(fields, spec, names=names, notes=(*one.notes, *other.notes))  # type: ignore[arg-type]
+
+
+def _side_by_side(root: Path, request: Request) -> ArrayDataset:
+    """Images twice as wide as high, packed with both halves one behind the other."""
+    found = dataclasses.replace(find_images(root), labels=None, class_names=())
+    whole = open_found(found, request.name, request.resolution, request.channels, decode=_decode_halves, layout="side by side", wide=2)
+    both = whole.column("image")
+    channels = both.shape[1] // 2
+    spec = dataclasses.replace(
+        whole.spec, shape=(channels, *both.shape[2:]), fields=("image", "partner"), shapes={"partner": (channels, *both.shape[2:])}
+    )
+    return ArrayDataset({"image": both[:, :channels], "partner": both[:, channels:]}, spec, names=whole.names, notes=whole.notes)
+
+
+def _decode_halves(path: Path, resolution: int | None, channels: int) -> Pixels:
+    """One file as uint8 [2 c, r, r]: the left half's channels, then the right's."""
+    image = upright(path, channels)
+    if image.width != 2 * image.height:
+        raise ValueError(f"{image.width}x{image.height} pixels are not two squares side by side")
+    side = image.height
+    halves = [image.crop((left, 0, left + side, side)) for left in (0, side)]
+    return np.concatenate([squared(half, resolution) for half in halves])
+
+
+# -- made of shipped images, so that every machine has pairs and domains ---------------------------------------------------------------------
+
+NOTO: Any = {"licence": "Apache-2.0 (images; flags public domain)", "origin": "derived from the shipped emoji", "credits": "Google (Noto Emoji)"}
+
+
+def _pair(request: Request, one: ArrayDataset, partner: Tensor, field: str = "partner") -> ArrayDataset:
+    fields = {"image": partner, field: one.column("image")}
+    spec = dataclasses.replace(
+        one.spec,
+        num_classes=None,
+        class_names=(),
+        shape=tuple(partner.shape[1:]),
+        content_hash=content_hash(fields),
+        fields=tuple(fields),
+        shapes={field: one.spec.shape},
+    )
+    return ArrayDataset(fields, spec, names=one.names, keywords=one.keywords)
+
+
+@source(
+    DataCard(name="emoji-lines", title="Line drawings of the emoji, and the emoji (pairs)", kind="image", shape=(1, 64, 64), num_records=1906, **NOTO)
+)
+def open_emoji_lines(request: Request) -> ArrayDataset:
+    """Dark lines where an emoji's colours change, thinned to black on white, and the emoji itself as the partner."""
+    full = open_emoji(dataclasses.replace(request, resolution=None, channels=3)).column("image")
+    lines = np.stack([_lines(image) for image in full.numpy()])
+    small = [np.asarray(Image.fromarray(line).resize((request.resolution or 64,) * 2, Image.Resampling.LANCZOS)) for line in lines]
+    return _pair(request, open_emoji(dataclasses.replace(request, channels=3)), torch.from_numpy(np.stack(small))[:, None])
+
+
+def _lines(image: Pixels) -> Pixels:
+    """Edges of an image [3, h, w] as dark lines on white [h, w]: the largest gradient over the channels, of the image slightly blurred."""
+    smooth = np.asarray(Image.fromarray(image.transpose(1, 2, 0)).filter(ImageFilter.GaussianBlur(0.7)), np.float32)  # h w c
+    down, right = np.gradient(smooth, axis=(0, 1))
+    edge = np.hypot(down, right).max(2)
+    dark: Pixels = (255 - np.clip(4 * (edge - 8), 0, 255)).astype(np.uint8)
+    return dark
+
+
+@source(DataCard(name="emoji-grey", title="The emoji in grey, and in colour (pairs)", kind="image", shape=(1, 64, 64), num_records=1906, **NOTO))
+def open_emoji_grey(request: Request) -> ArrayDataset:
+    """Grey emoji, and the coloured ones as partners."""
+    grey = open_emoji(dataclasses.replace(request, channels=1)).column("image")
+    return _pair(request, open_emoji(dataclasses.replace(request, channels=3)), grey)
+
+
+@source(
+    DataCard(
+        name="digits-tinted",
+        title="Digits white on black, and other digits dark on coloured paper (two domains)",
+        kind="image",
+        shape=(3, 8, 8),
+        num_records=898,
+        licence="CC BY 4.0 (data), BSD-3-Clause (scikit-learn, which brings it)",
+        origin="derived from scikit-learn's digits",
+        credits="E. Alpaydin, C. Kaynak (UCI, optical recognition of handwritten digits)",
+    )
+)
+def open_digits_tinted(request: Request) -> ArrayDataset:
+    """Half of the records as they are, in RGB; the other half inverted, each on paper of a colour of its own. The classes are kept: a translation that
+    keeps the digit can be told from one that does not.
+    """
+    digits = open_digits(dataclasses.replace(request, channels=3))
+    images, labels = digits.column("image"), digits.column("label")
+    count = len(images) // 2
+    rng = torch.Generator().manual_seed(derive_seed("tinted"))
+    here, there = torch.randperm(len(images), generator=rng)[: 2 * count].view(2, count)
+    paper = 0.5 + 0.5 * torch.rand(count, 3, 1, 1, generator=rng)
+    other = ((255 - images[there].float()) * paper).round().to(torch.uint8)
+    fields = {"image": images[here], "other": other, "label": labels[here], "other_label": labels[there]}
+    spec = dataclasses.replace(
+        digits.spec, num_records=count, content_hash=content_hash(fields), fields=tuple(fields), shapes={"other": tuple(other.shape[1:])}
+    )
+    return ArrayDataset(fields, spec)
