@@ -1,7 +1,8 @@
 """``python -m saddlepoint.studies.metric_speed``: our metrics against the reference implementations, on the same features, side by side.
 
 Every pair alternates, in one process with one number of threads: ours, theirs, ours, theirs; the least time of each counts, for a busy machine only
-adds. The values are compared too. References that are not installed are left out by name. The result is JSON.
+adds. The values are compared too. References that are not installed are left out by name. The result is JSON; the peak of memory in it is the
+process's, so it is one side's where ``--by`` names one.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ from saddlepoint.evaluation.arrays import Float64
 from saddlepoint.evaluation.frechet import frechet_from_statistics
 from saddlepoint.evaluation.kernel import kernel_distance
 from saddlepoint.evaluation.neighbours import density_coverage, precision_recall
+from saddlepoint.studies.footprint import peak_bytes
 
+BLOCK = 4096  # made rows at a time
 Statistics = tuple[Float64, Float64]
 Task = Callable[[], Any]
 
@@ -39,14 +42,17 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--dimension", type=int, default=2048, help="of the features")
     parser.add_argument("--samples", type=int, default=5000, help="a side, for the neighbours; the kernel takes its own subsets of them")
     parser.add_argument("--repeats", type=int, default=2)
-    parser.add_argument("--subsets", type=int, default=10, help="of 1000 samples, for the kernel distance")
+    parser.add_argument("--subsets", type=int, default=100, help="of 1000 samples, for the kernel distance")
+    parser.add_argument("--decades", type=float, default=2, help="that the deviations of the Frechet distance's statistics fall over")
     parser.add_argument("--only", choices=["frechet", "kernel", "neighbours"], help="one metric")
+    parser.add_argument("--by", nargs="+", metavar="NAME", help="only sides whose names begin so: saddlepoint, torch-fidelity, ...")
     given = parser.parse_args(arguments)
     jobs = {"frechet": _frechet, "kernel": _kernel, "neighbours": _neighbours}
-    result = {"machine": _machine(), "settings": vars(given)}
+    result: dict[str, Any] = {"machine": _machine(), "settings": vars(given)}
     for name, job in jobs.items():
         if given.only in (None, name):
             result[name] = job(given)
+    result["peak MiB of the process"] = peak_bytes() >> 20
     sys.stdout.write(json.dumps(result, indent=2) + "\n")
     return 0
 
@@ -55,22 +61,28 @@ def made_features(samples: int, dimension: int, seed: int) -> tuple[NDArray[np.f
     """Real and generated float32 features like a network's: correlated, not negative, their spectrum falling over four decades."""
     rng = np.random.default_rng(seed)
     mixing = rng.standard_normal((dimension, dimension)) * np.logspace(0, -2, dimension)[:, None] / np.sqrt(dimension)
-    sides = [np.maximum(rng.standard_normal((samples, dimension)) @ (mixing * spread) * 4 + 0.3, 0) for spread in (1.0, 1.1)]
-    return sides[0].astype(np.float32), sides[1].astype(np.float32)
+    sides = []
+    for spread in (1.0, 1.1):
+        turn, rows = (mixing * spread * 4).astype(np.float32), np.empty((samples, dimension), np.float32)
+        for start in range(0, samples, BLOCK):
+            block = rows[start : start + BLOCK]
+            np.maximum(rng.standard_normal(block.shape, np.float32) @ turn + np.float32(0.3), 0, out=block)
+        sides.append(rows)
+    return sides[0], sides[1]
 
 
-def made_statistics(dimension: int, seed: int) -> tuple[Statistics, Statistics]:
-    """Two means and covariances of full rank, with spectra that fall over four decades."""
+def made_statistics(dimension: int, seed: int, decades: float = 2) -> tuple[Statistics, Statistics]:
+    """Two means and covariances of full rank, whose deviations fall over so many decades."""
     rng, found = np.random.default_rng(seed), []
     turn = np.linalg.qr(rng.standard_normal((dimension, dimension)))[0]
     for shift in (0.0, 0.1):
-        rows = (rng.standard_normal((2 * dimension, dimension)) * np.logspace(0, -2, dimension) * (1 + shift)) @ turn
+        rows = (rng.standard_normal((2 * dimension, dimension)) * np.logspace(0, -decades, dimension) * (1 + shift)) @ turn
         found.append((rows.mean(0) + shift, np.cov(rows, rowvar=False)))
     return found[0], found[1]
 
 
 def _frechet(given: argparse.Namespace) -> dict[str, Any]:
-    one, two = made_statistics(given.dimension, seed=0)
+    one, two = made_statistics(given.dimension, seed=0, decades=given.decades)
     tasks: dict[str, Task] = {"saddlepoint": lambda: frechet_from_statistics(*one, *two), "symmetric NumPy": lambda: _symmetric(*one, *two)}
     pytorch_fid, clean, fidelity = _module("pytorch_fid.fid_score"), _module("cleanfid.fid"), _module("torch_fidelity.metric_fid")
     if pytorch_fid is not None:
@@ -80,7 +92,7 @@ def _frechet(given: argparse.Namespace) -> dict[str, Any]:
     if fidelity is not None:
         sides = [{"mu": mean, "sigma": cov} for mean, cov in (one, two)]
         tasks["torch-fidelity"] = lambda: fidelity.fid_statistics_to_metric(*sides, False)["frechet_inception_distance"]
-    return _compare(tasks, given.repeats)
+    return _compare(tasks, given)
 
 
 def _kernel(given: argparse.Namespace) -> dict[str, Any]:
@@ -93,7 +105,7 @@ def _kernel(given: argparse.Namespace) -> dict[str, Any]:
         tasks["torch-fidelity"] = lambda: fidelity.kid_features_to_metric(first, second, **options)["kernel_inception_distance_mean"]
     if clean is not None:
         tasks["clean-fid"] = lambda: clean.kernel_distance(real, fake, num_subsets=given.subsets)
-    return _compare(tasks, given.repeats)
+    return _compare(tasks, given)
 
 
 def _neighbours(given: argparse.Namespace) -> dict[str, Any]:
@@ -102,23 +114,25 @@ def _neighbours(given: argparse.Namespace) -> dict[str, Any]:
     fidelity, prdc = _module("torch_fidelity.metric_prc"), _module("prdc")
     if fidelity is not None:
         first, second = torch.from_numpy(fake), torch.from_numpy(real)  # that library takes the generated side first
-        pairs["torch-fidelity"] = lambda: list(fidelity.calculate_precision_recall_part(first, second))
-    result = {"precision and recall, k=3": _compare(pairs, given.repeats)}
+        pairs["torch-fidelity"] = lambda: list(fidelity.calculate_precision_recall_full(first, second))
+        pairs["torch-fidelity, saving memory"] = lambda: list(fidelity.calculate_precision_recall_part(first, second))
+    result = {"precision and recall, k=3": _compare(pairs, given)}
     if prdc is not None:
         densities: dict[str, Task] = {
             "saddlepoint": lambda: [*precision_recall(real, fake, 5), *density_coverage(real, fake, 5)],
             "prdc": lambda: [float(prdc.compute_prdc(real, fake, 5)[name]) for name in ("precision", "recall", "density", "coverage")],
         }
-        result["precision, recall, density, coverage, k=5"] = _compare(densities, given.repeats)
+        result["precision, recall, density, coverage, k=5"] = _compare(densities, given)
     return result
 
 
-def _compare(tasks: dict[str, Task], repeats: int) -> dict[str, Any]:
+def _compare(tasks: dict[str, Task], given: argparse.Namespace) -> dict[str, Any]:
     """Least seconds by the clock and of the processor (all threads; less moved by other work on the machine), value and ratios; all take turns."""
+    tasks = {name: task for name, task in tasks.items() if not given.by or name.startswith(tuple(given.by))}
     seconds: dict[str, float] = dict.fromkeys(tasks, float("inf"))
     cpu: dict[str, float] = dict.fromkeys(tasks, float("inf"))
     values: dict[str, Any] = {}
-    for _ in range(repeats):
+    for _ in range(given.repeats):
         for name, task in tasks.items():
             with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
                 warnings.simplefilter("ignore")  # what a reference says of its own use of SciPy is not measured
@@ -129,9 +143,9 @@ def _compare(tasks: dict[str, Task], repeats: int) -> dict[str, Any]:
     return {
         name: {
             "seconds": round(seconds[name], 4),
-            "times ours": round(seconds[name] / seconds["saddlepoint"], 2),
+            "times ours": round(seconds[name] / seconds["saddlepoint"], 2) if "saddlepoint" in tasks else None,
             "processor seconds": round(cpu[name], 4),
-            "processor times ours": round(cpu[name] / cpu["saddlepoint"], 2),
+            "processor times ours": round(cpu[name] / cpu["saddlepoint"], 2) if "saddlepoint" in tasks else None,
             "value": _plain(values[name]),
         }
         for name in tasks

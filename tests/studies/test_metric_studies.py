@@ -26,3 +26,16 @@ def test_bias_writes_a_table_and_a_picture(tmp_path):
     assert table.read_text().splitlines()[0].endswith("| 10 a side | 40 a side |")
     curves = metric_bias.measure(3, (10, 40), 3)
     assert curves["Frechet distance"][0][1] > curves["Frechet distance"][1][1]
+
+
+def test_speed_measures_the_sides_that_are_named(capsys):
+    assert metric_speed.main(["--dimension", "16", "--samples", "80", "--repeats", "1", "--only", "neighbours", "--by", "saddlepoint"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert {frozenset(entry) for entry in found["neighbours"].values()} == {frozenset({"saddlepoint"})}
+    assert found["peak MiB of the process"] > 10
+
+
+def test_made_features_are_the_same_whatever_their_number():
+    few, many = (metric_speed.made_features(number, 8, seed=3)[0] for number in (50, 90))
+    assert (few == many[:50]).all()
+    assert (few >= 0).all()
