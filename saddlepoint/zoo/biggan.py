@@ -112,12 +112,13 @@ DEEP = BigGANDeepConfig(**{**vars(IMAGENET), "width": 128, "latent_dim": 128, "h
 
 
 def _small(config: Any, **changes: Any) -> Any:
-    """32x32 images for two cores: ch 16, batch 64, two D turns a round, an average of 32 thousand images."""
+    """32x32 images for two cores: ch 16, batch 64, one turn of either player a round, an average of half-life two thousand images."""
     common: dict[str, Any] = {
         "width": 16,
         "batch": 64,
-        "rounds": 2_000,
+        "rounds": 600,
         "resolution": 32,
+        "d_steps": 1,
         "shared_dim": 32,
         "attention": (16,),
         "ema_decay": 0.5 ** (64 / 2_000),

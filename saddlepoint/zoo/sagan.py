@@ -55,7 +55,7 @@ IMAGENET = SAGANConfig(
             width=16,
             attention=(32, 16),
             batch=64,
-            rounds=2_000,
+            rounds=600,
             resolution=32,
             ema_halflife_kimg=2.0,
             generator_optimizer=Adam(lr=2e-4, beta1=0.0, beta2=0.9),
