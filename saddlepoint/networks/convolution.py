@@ -22,11 +22,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd import Function
 
-from saddlepoint.networks import winograd, winograd3
+from saddlepoint.networks import primitives
+from saddlepoint.networks.primitives import Form
 from saddlepoint.networks.spectral import SpectralNorm
 
 Resample = Literal["down", "up"]
-Form = tuple[int, int, int]  # stride, padding, groups
 
 
 class _InInput(Function):
@@ -34,7 +34,7 @@ class _InInput(Function):
 
     @staticmethod
     def forward(x: Tensor, others: tuple[Tensor, Tensor | None], form: Form) -> Tensor:
-        return _convolve(x, *others, form)
+        return primitives.convolve(x, *others, form)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
@@ -89,16 +89,7 @@ class _Transposed(Function):
 
     @staticmethod
     def forward(y: Tensor, kernel: Tensor, bias: Tensor | None, form: Form, shape: torch.Size) -> Tensor:
-        stride, padding, groups = form
-        extra = [shape[i] - ((y.shape[i] - 1) * stride - 2 * padding + kernel.shape[i]) for i in (2, 3)]
-        if extra == [0, 0] and winograd.fits(y, kernel.shape, *form, winograd.IMAGE_FROM):
-            return _plus(winograd.adjoint(y, kernel), bias)
-        if winograd3.fits(y, kernel.shape, *form):
-            return winograd3.adjoint(y, kernel, bias)
-        if groups > 1:  # half as fast by conv_transpose2d on a CPU
-            unread = torch.empty(shape, dtype=y.dtype, device=y.device, memory_format=torch.channels_last)
-            return _plus(_gradients(y, unread, kernel, form, 0), bias)
-        return F.conv_transpose2d(y, kernel, bias, stride, padding, extra)
+        return primitives.adjoint(y, kernel, bias, form, shape)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
@@ -119,13 +110,7 @@ class _KernelGradient(Function):
 
     @staticmethod
     def forward(x: Tensor, y: Tensor, shape: torch.Size, form: Form) -> Tensor:
-        if x.shape[2] == 2 * y.shape[2] and x.shape[3] == 2 * y.shape[3] and winograd.fits(y, shape, *form, winograd.KERNEL_FROM):
-            return winograd.kernel_gradient(x, y)
-        if winograd3.fits(x, shape, *form):
-            return winograd3.kernel_gradient(x, y)
-        if form == (1, 0, 1) and shape[2:] == (1, 1):  # a matrix product, a third faster as such on a CPU
-            return (y.movedim(1, -1).reshape(-1, shape[0]).T @ x.movedim(1, -1).reshape(-1, shape[1])).view(shape)
-        return _gradients(y, x, x.new_empty(()).expand(shape), form, 1)
+        return primitives.kernel_gradient(x, y, shape, form)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
@@ -138,27 +123,6 @@ class _KernelGradient(Function):
         by_x = _Transposed.apply(y, kernel, None, ctx.form, x.shape) if ctx.needs_input_grad[0] else None
         by_y = _of_form(x, kernel, None, ctx.form) if ctx.needs_input_grad[1] else None
         return by_x, by_y, None, None
-
-
-def _plus(y: Tensor, bias: Tensor | None) -> Tensor:
-    return y if bias is None else y.add_(bias.view(-1, 1, 1))
-
-
-def _gradients(y: Tensor, x: Tensor, kernel: Tensor, form: Form, which: int) -> Tensor:
-    """torch's gradient of <conv(x, kernel), y> by x (0) or by the kernel (1); the one asked for is not read."""
-    stride, padding, groups = form
-    settings = (None, (stride, stride), (padding, padding), (1, 1), False, (0, 0), groups, (which == 0, which == 1, False))
-    return torch.ops.aten.convolution_backward(y, x, kernel, *settings)[which]  # type: ignore[no-any-return]
-
-
-def _convolve(x: Tensor, kernel: Tensor, bias: Tensor | None, form: Form) -> Tensor:
-    """The convolution itself, by the faster way."""
-    if x.shape[2] % 4 == 0 and x.shape[3] % 4 == 0 and winograd.fits(x, kernel.shape, *form, winograd.IMAGE_FROM):
-        return _plus(winograd.convolve(x, kernel), bias)
-    if winograd3.fits(x, kernel.shape, *form):
-        return winograd3.convolve(x, kernel, bias)
-    stride, padding, groups = form
-    return F.conv2d(x, kernel, bias, stride, padding, 1, groups)
 
 
 def _autocast(x: Tensor, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
@@ -183,7 +147,7 @@ def conv2d(x: Tensor, weight: Tensor, bias: Tensor | None = None, *, stride: int
 
 def _of_form(x: Tensor, weight: Tensor, bias: Tensor | None, form: Form) -> Tensor:
     if not torch.is_grad_enabled():
-        return _convolve(x, weight, bias, form)
+        return primitives.convolve(x, weight, bias, form)
     y: Tensor = _InInput.apply(x, (weight, bias), form)
     if weight.requires_grad or (bias is not None and bias.requires_grad):
         y = _Joined.apply(y, _InKernel.apply(weight, bias, (x,), y.shape, form))

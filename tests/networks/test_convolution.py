@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from saddlepoint.networks import convolution
+from saddlepoint.networks import convolution, primitives
 from saddlepoint.networks.convolution import (
     Convolution,
     conv2d,
@@ -52,7 +52,11 @@ def test_joined_equals_the_two_steps(joined: Layer, reference: Layer, kernel: in
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 @pytest.mark.parametrize(("kernel", "stride", "groups"), [(1, 1, 2), (3, 1, 2), (3, 1, 4), (3, 2, 4), (4, 2, 2)])
-def test_groups_equal_torch_to_second_order(kernel: int, stride: int, groups: int, layout: torch.memory_format) -> None:
+@pytest.mark.parametrize("large", [0, 2**19])
+def test_groups_equal_torch_to_second_order(
+    kernel: int, stride: int, groups: int, layout: torch.memory_format, large: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(primitives, "LARGE", large)
     torch.manual_seed(kernel)
     x = torch.randn(3, 8, 6, 7, dtype=torch.float64).contiguous(memory_format=layout).requires_grad_()
     weight = torch.randn(12, 8 // groups, kernel, kernel, dtype=torch.float64).contiguous(memory_format=layout).requires_grad_()
