@@ -13,7 +13,23 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
-__all__ = ["__version__", "bench", "compare", "demo", "evaluate", "foresee", "info", "list", "report", "resume", "sample", "study", "train"]
+__all__ = [
+    "__version__",
+    "bench",
+    "compare",
+    "demo",
+    "evaluate",
+    "export",
+    "foresee",
+    "import_weights",
+    "info",
+    "list",
+    "report",
+    "resume",
+    "sample",
+    "study",
+    "train",
+]
 
 
 class _Package(ModuleType):

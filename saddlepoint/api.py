@@ -7,6 +7,7 @@ from typing import Any
 
 from saddlepoint.training.run import Run
 from saddlepoint.verbs.choosing import choose_recipe, configure, default_preset, holds_points
+from saddlepoint.verbs.moving import export, import_weights
 from saddlepoint.verbs.people import study
 from saddlepoint.verbs.scoring import compare, evaluate
 from saddlepoint.verbs.training import Show, demo, foresee, resume, train
@@ -24,8 +25,10 @@ __all__ = [
     "default_preset",
     "demo",
     "evaluate",
+    "export",
     "foresee",
     "holds_points",
+    "import_weights",
     "info",
     "list",
     "load",

@@ -24,6 +24,8 @@ VERBS = {
     "list": "the recipes, their papers and presets; the data that is at hand",
     "evaluate": "measure a run or any samples, with floor, error and protocol",
     "compare": "put evaluated runs beside one another",
+    "import": "make a run from a checkpoint of another code",
+    "export": "write a run's generator for other programs",
     "report": "make one page for a browser from a run",
     "study": "ask people: real or fake, or which is better",
     "bench": "time whole rounds of a recipe",

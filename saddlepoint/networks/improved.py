@@ -59,7 +59,7 @@ class ImprovedMLPGenerator(Generator):
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """Latents [n, latent_dim] to samples [n, *sample_shape] in [-1, 1]; ``labels`` are not used."""
         samples: Tensor = torch.sigmoid(self.last(self.hidden(z))) * 2 - 1
-        return samples.view(len(z), *self.sample_shape)
+        return samples.view(z.shape[0], *self.sample_shape)
 
 
 class ImprovedMLPDiscriminator(Discriminator):

@@ -90,7 +90,7 @@ class MLPGenerator(Generator):
         """Latents [n, latent_dim] to samples [n, *sample_shape]."""
         y = one_hot(labels, self.num_classes, z) if self.num_classes else None
         h: Tensor = self.last(self.hidden(with_labels(z, y)))
-        return _to_images(h, self.output).view(len(z), *self.sample_shape)
+        return _to_images(h, self.output).view(z.shape[0], *self.sample_shape)
 
 
 class MLPDiscriminator(Discriminator):
@@ -163,7 +163,7 @@ class GoodfellowGenerator(Generator):
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """Latents [n, latent_dim] to samples [n, *sample_shape]; ``labels`` are not used."""
         h: Tensor = self.last(self.hidden(z))
-        return _to_images(h, self.output).view(len(z), *self.sample_shape)
+        return _to_images(h, self.output).view(z.shape[0], *self.sample_shape)
 
 
 class GoodfellowConvGenerator(Generator):
@@ -191,7 +191,7 @@ class GoodfellowConvGenerator(Generator):
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """Latents [n, latent_dim] to images [n, c, h, w]; ``labels`` are not used."""
-        h: Tensor = self.last(self.hidden(z).view(len(z), *self.map_shape))
+        h: Tensor = self.last(self.hidden(z).view(z.shape[0], *self.map_shape))
         return h[..., : self.image_shape[1], : self.image_shape[2]] + self.bias
 
 

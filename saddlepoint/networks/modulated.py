@@ -138,7 +138,7 @@ class StyledConv2d(nn.Module):
         y = modulated(x, self.weight, styles, self.filter)
         scale = demodulation(self.weight, styles)[:, :, None, None] * self.gain
         y = torch.addcmul((self.bias * self.gain)[:, None, None].to(y.dtype), y, scale.to(y.dtype))
-        noise = None if self.noise is None else self.noise(len(x), mode, self.gain)
+        noise = None if self.noise is None else self.noise(x.shape[0], mode, self.gain)
         if noise is not None:
             y.add_(noise.to(y.dtype))
         return F.leaky_relu_(y, SLOPE)

@@ -143,7 +143,7 @@ class StyleGAN2Generator(Growing, Generator):
         """Codes [n, l, d] to images [n, c, h, w] of the level in play."""
         stop, alpha = self.stage
         codes = ws.unbind(1)
-        x: Tensor = self.constant.expand(len(ws), -1, -1, -1)
+        x: Tensor = self.constant.expand(ws.shape[0], -1, -1, -1)
         before: Tensor = x
         image: Tensor | None = None
         for level in range(stop + 1):

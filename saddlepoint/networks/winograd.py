@@ -34,6 +34,8 @@ def fits(small: Tensor, weight: tuple[int, ...], stride: int, padding: int, grou
         groups: of its channels.
         least: product of the kernel's channels from which it gains.
     """
+    if torch.compiler.is_exporting():  # other programs choose for themselves
+        return False
     if weight[0] * weight[1] < least or tuple(weight[2:]) != (4, 4) or (stride, padding, groups) != (2, 1, 1):
         return False
     even = small.shape[2] % 2 == 0 and small.shape[3] % 2 == 0
@@ -47,7 +49,7 @@ def convolve(x: Tensor, kernel: Tensor) -> Tensor:
     >>> torch.equal(convolve(x, kernel), torch.nn.functional.conv2d(x, kernel, stride=2, padding=1))
     True
     """
-    n, o, h, w = len(x), len(kernel), x.shape[2] // 2, x.shape[3] // 2
+    n, o, h, w = x.shape[0], kernel.shape[0], x.shape[2] // 2, x.shape[3] // 2
     products = torch.bmm(_spread_image(x), _spread_kernel(kernel).transpose(1, 2))  # 33 t o
     y = _empty_like(x, n, o, h, w)
     tiles = y.permute(0, 2, 3, 1).view(n, h // 2, 2, w // 2, 2, o)

@@ -18,7 +18,7 @@ from saddlepoint.games.game import Game, Samples
 from saddlepoint.training.checkpoint import restore_game
 from saddlepoint.training.run import Run
 from saddlepoint.training.storage import write_bytes
-from saddlepoint.weights.importing import AbsentData
+from saddlepoint.weights.absent import AbsentData
 from saddlepoint.zoo.catalogue import find_recipe
 
 NEIGHBOURS_SHOWN = 24  # samples in a report beside their nearest real images

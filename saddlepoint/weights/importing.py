@@ -2,55 +2,34 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from saddlepoint.config import to_json
-from saddlepoint.data.records import DataSpec
 from saddlepoint.draws import derive_seed
-from saddlepoint.errors import CheckpointError, DataError
+from saddlepoint.errors import CheckpointError
 from saddlepoint.training import machine
 from saddlepoint.training.checkpoint import Checkpoint, save_checkpoint
 from saddlepoint.training.plan import Plan
 from saddlepoint.training.run import Run
-from saddlepoint.weights import biggan, progan, stylegan2
+from saddlepoint.weights.absent import AbsentData
 from saddlepoint.weights.files import read_file
-from saddlepoint.weights.transfer import Foreign, image_spec
+from saddlepoint.weights.transfer import Foreign
 from saddlepoint.zoo.catalogue import find_recipe
 
-READERS = (stylegan2.read_nvidia, stylegan2.read_rosinality, biggan.read, progan.read)
+Reader = Callable[[Any, str], Foreign | None]
 KNOWN = "NVIDIA's StyleGAN2 (ADA and StyleGAN3 pickles), rosinality's StyleGAN2, BigGAN-PyTorch, pytorch_GAN_zoo's ProGAN and R3GAN"
 
 
-@dataclass
-class AbsentData:
-    """The data that a checkpoint was trained on, which did not come with it: its description alone."""
+def readers() -> tuple[Reader, ...]:
+    """One for each code that is known."""
+    from saddlepoint.weights import biggan, progan, stylegan2
 
-    spec: DataSpec
-
-    @classmethod
-    def described(cls, about: dict[str, Any]) -> AbsentData:
-        """As a run's description says."""
-        spec = image_spec(about["name"], tuple(about["shape"]), about["num_classes"])
-        return cls(dataclasses.replace(spec, class_names=tuple(about["class_names"])))
-
-    def __len__(self) -> int:
-        """None are here."""
-        return 0
-
-    def records(self, indices: Tensor) -> dict[str, Tensor]:
-        """There are none.
-
-        Raises:
-            DataError: always.
-        """
-        raise DataError(f"The data of {self.spec.name} did not come with it. Name data with --against, or train on yours with --init-from RUN.")
+    return stylegan2.read_nvidia, stylegan2.read_rosinality, biggan.read, progan.read
 
 
 def understand(path: Path) -> Foreign:
@@ -60,7 +39,7 @@ def understand(path: Path) -> Foreign:
         CheckpointError: if it is refused, damaged, or of no code that is known.
     """
     content = read_file(path)
-    for read in READERS:
+    for read in readers():
         found = read(content, str(path))
         if found is not None:
             return found
