@@ -129,15 +129,14 @@ def transform(x: Tensor, affine: Affine) -> Tensor:
     still = straight & (linear[:, 0, 0] == 1) & (linear[:, 1, 1] == 1) & (affine.shift == 0).all(1)
     if x.shape[2] == x.shape[3]:
         straight = straight | ((linear[:, 0, 0] == 0) & (linear[:, 1, 1] == 0))
-    kind = torch.where(still, 0, torch.where(straight, 1, 2)).tolist()  # the one transfer from the device that a call makes
+    kind = torch.where(still, 0, torch.where(straight, 1, 2))
     out = x
     for number, execute in ((1, along_axes), (2, anywhere)):
-        rows = [row for row, each in enumerate(kind) if each == number]
-        if len(rows) == len(kind):
+        rows = (kind == number).nonzero().squeeze(1)
+        if len(rows) == len(x):
             return execute(x, linear, affine.shift)
-        if rows:
-            index = torch.tensor(rows, device=x.device)
-            out = out.index_copy(0, index, execute(x[index], linear[index], affine.shift[index]))
+        if len(rows):
+            out = out.index_copy(0, rows, execute(x[rows], linear[rows], affine.shift[rows]))
     return out
 
 

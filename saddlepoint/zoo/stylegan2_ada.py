@@ -87,7 +87,7 @@ SMALL_ADA = _with_ada(SMALL, ada_speed_kimg=20.0, ada_cap=0.8)  # a run of 32 th
         "paper": PAPER256,
         "paper256": PAPER256,
         "cifar": CIFAR_ADA,
-        "cifar-conditional": replace(CIFAR_ADA, conditional=True),
+        "conditional": replace(CIFAR_ADA, conditional=True),
         "auto": guessed(256),
         "small": SMALL_ADA,
         "small-none": replace(SMALL_ADA, ada_target=None),

@@ -130,6 +130,19 @@ def test_every_transformation_happens_with_its_probability(geometry: Geometry, s
     assert 1 - still.double().mean().item() == pytest.approx(share, abs=4 * (share * (1 - share) / n) ** 0.5)
 
 
+def test_turns_by_right_angles_can_be_undone_in_distribution() -> None:
+    """What D sees of an image is the image turned 0 to 3 times, with the shares of a circulant matrix; below p = 1 it has an inverse (Appendix C)."""
+    p, n = 0.8, 40_000
+    with use(Draws.seeded("leak")):
+        chance = Chance(torch.zeros(n, 1, 1, 1), torch.tensor(p))
+    affine = draw_affine(Geometry(rotate90=1.0), chance, 16, 16)
+    angle = torch.atan2(affine.linear[:, 1, 0], affine.linear[:, 0, 0]).div(torch.pi / 2).round().long() % 4
+    shares = torch.bincount(angle, minlength=4).double() / n
+    torch.testing.assert_close(shares, torch.tensor([1 - p + p / 4, p / 4, p / 4, p / 4], dtype=torch.float64), rtol=0, atol=0.01)
+    eigenvalues = torch.fft.fft(shares).abs()
+    torch.testing.assert_close(eigenvalues, torch.tensor([1, 1 - p, 1 - p, 1 - p], dtype=torch.float64), rtol=0, atol=0.02)
+
+
 def signs(view: ADA, value: float, turns: int = 1) -> float:
     for _ in range(turns):
         logged = view.after_turn("discriminator", {"discriminator/sign": torch.tensor(value)})
