@@ -71,7 +71,7 @@ def line(record: dict[str, Any]) -> str:
     known = ("round", "images_seen", "images_per_sec", "elapsed_sec", "left_sec")
     floor = record.get("floor") or {}
     for name, value in record.items():
-        if name not in known and isinstance(value, float):
+        if name not in known and isinstance(value, float) and not name.startswith("spectrum/"):  # a value a layer: for the report
             beside = f" (real against real {floor[name]:.4g})" if name in floor else ""
             parts.append(f"{name.replace('discriminator/', 'D ').replace('generator/', 'G ')} {value:.4g}{beside}")
     if "images_per_sec" in record:

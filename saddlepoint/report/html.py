@@ -177,12 +177,20 @@ def _table(run: RunRecord) -> str:
 def _losses(run: RunRecord) -> str:
     """One chart a player: each term of its loss."""
     names = sorted({name for record in run.log for name in record if "/" in name} - set(OPINION))
-    players = sorted({name.partition("/")[0] for name in names})
+    players = sorted({name.partition("/")[0] for name in names} - {"spectrum"})
     charts = []
     for player in players:
         curves = [Curve(name.partition("/")[2], *points) for name in names if name.startswith(f"{player}/") and (points := curve(run.log, name))[0]]
         charts += [line_chart(f"Loss of the {player}", curves)] if curves else []
+    charts += _spectra(run, [name for name in names if name.startswith("spectrum/")])
     return f'<div class="charts">{"".join(charts)}</div>' if charts else "<p>The run has no log of losses.</p>"
+
+
+def _spectra(run: RunRecord, names: list[str]) -> list[str]:
+    """The largest singular values of the six layers that changed most: a jump foretells collapse (Brock et al. 2019, section 4)."""
+    curves = [Curve(name.partition("/")[2], *points) for name in names if len((points := curve(run.log, name))[0]) and min(points[1]) > 0]
+    curves.sort(key=lambda one: max(one.y) / min(one.y), reverse=True)
+    return [line_chart("Largest singular value of a layer, before normalisation: the six that changed most", curves[:6])] if curves else []
 
 
 def _opinion(run: RunRecord) -> str:
