@@ -243,6 +243,30 @@ class Samples(Protocol):
 
 
 @runtime_checkable
+class Shows(Protocol):
+    """A game that can show what it does with real records: input, output and target side by side, a reconstruction under its original."""
+
+    def show(self, batch: Batch, draws: Draws) -> Tensor | list[str]:
+        """Pictures, float [n, m, c, h, w] in [-1, 1]: m that belong together for each of the n records; or n lines of text."""
+        ...
+
+
+@runtime_checkable
+class Measures(Protocol):
+    """A game that measures itself on real records: a likelihood, a reconstruction error, the distance of a translation from its target.
+
+    Attributes:
+        metric: name of the measure that the best checkpoint is chosen by; lower is better.
+    """
+
+    metric: str
+
+    def measure(self, batch: Batch, draws: Draws) -> dict[str, Tensor]:
+        """Scalars by name, means over the records of the batch."""
+        ...
+
+
+@runtime_checkable
 class Classifies(Protocol):
     """A game that has learnt to name the class of a sample."""
 

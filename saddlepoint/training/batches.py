@@ -40,7 +40,7 @@ class LazyBatch(Batch):
 
 
 class Feed:
-    """The endless, resumable stream of whole batches, of which this process reads its rows.
+    """The endless, resumable stream of whole batches, of which this process reads its rows; a record knows its number in the data ("index").
 
     The batch after ``position`` records is a pure function of (seed, position): nothing of the order has to be saved but that number.
 
@@ -81,7 +81,8 @@ class Feed:
 
     def _read(self, position: int, batch: int) -> dict[str, Tensor]:
         own = batch // self.processes
-        return self.data.records(self.order.indices(position + self.rank * own, own))
+        indices = self.order.indices(position + self.rank * own, own)
+        return {**self.data.records(indices), "index": indices}
 
     def close(self) -> None:
         """Stop fetching ahead."""

@@ -1,4 +1,4 @@
-"""What looks on while a run is trained: sample grids, quick scores, the health monitor."""
+"""What looks on while a run is trained: previews, quick scores, the health monitor."""
 
 from __future__ import annotations
 
@@ -12,73 +12,132 @@ import torch
 from torch import Tensor
 
 from saddlepoint.data.order import Order
-from saddlepoint.data.records import Dataset
+from saddlepoint.data.records import SAMPLE, Batch, Dataset, to_device
+from saddlepoint.draws import Draws, use
 from saddlepoint.evaluation.grid import image_grid
 from saddlepoint.evaluation.health import HealthMonitor
 from saddlepoint.evaluation.quick import QuickScorer
 from saddlepoint.evaluation.samples import draw_samples
-from saddlepoint.games.game import Game, Samples
+from saddlepoint.games.game import Game, Measures, Samples, Shows
 from saddlepoint.training.observers import Watchers
 from saddlepoint.training.run import Run
 from saddlepoint.training.storage import write_bytes
 
 GRID, CLOUD = 64, 2000  # samples in a preview: images, points
+SHOWN, MEASURED, CHUNK = 12, 512, 64  # records that a game shows, that it is measured on, and at once
 
 
 def make_watchers(run: Run, game: Game, data: Dataset, show: Callable[[dict[str, Any]], None] | None) -> Watchers:
-    """Everything for a game that can draw samples; only the log's display for one that cannot."""
-    if not isinstance(game, Samples):
-        return Watchers(show=show)
-    monitor = HealthMonitor(judge_separation=game.saturates)
-    return Watchers(preview=Preview(run, game, data), scorer=Score(game, data, run.about["seed"]), monitor=monitor, show=show)
+    """Previews and scores as far as the game can draw samples, show or measure; the display of the log always."""
+    seed, kind = run.about["seed"], data.spec.kind
+    previews = isinstance(game, Samples | Shows)
+    scored = isinstance(game, Measures) or (isinstance(game, Samples) and kind in ("image", "points"))
+    monitor = HealthMonitor(judge_separation=game.saturates) if isinstance(game, Samples) else None
+    return Watchers(
+        preview=Preview(run, game, data) if previews else None, scorer=Score(game, data, seed) if scored else None, monitor=monitor, show=show
+    )
 
 
 @dataclass
 class Preview:
-    """Writes samples from fixed latents, and real ones beside them once."""
+    """Writes what the game shows of fixed records; or samples from fixed latents, and real ones beside them once."""
 
     run: Run
-    game: Samples
+    game: Game
     data: Dataset
 
     def __call__(self, round: int) -> None:
         """Write the preview of a round."""
-        count = GRID if self.data.spec.kind == "image" else CLOUD
-        folder = self.run.folder / "samples"
-        if not any((folder / f"real.{kind}").exists() for kind in ("png", "npz")):
-            self._write("real", self.data.records(Order(len(self.data), 0).indices(0, count))["image" if count == GRID else "point"])
-        self._write(f"round-{round:08d}", draw_samples(self.game, count, seed=self.run.about["seed"]))
+        seed, name = self.run.about["seed"], f"round-{round:08d}"
+        if isinstance(self.game, Shows):
+            self._write(name, _with_records(self.game, self.data, SHOWN, seed, self.game.show))
+            return
+        assert isinstance(self.game, Samples)
+        count = CLOUD if self.data.spec.kind == "points" else GRID
+        if not any((self.run.folder / "samples" / f"real.{ending}").exists() for ending in ("png", "npz", "txt")):
+            self._write("real", self.data.records(Order(len(self.data), 0).indices(0, count))[SAMPLE[self.data.spec.kind]])
+        self._write(name, draw_samples(self.game, count, seed=seed))
 
-    def _write(self, name: str, samples: Tensor) -> None:
-        buffer = io.BytesIO()
-        if samples.ndim == 4:
-            image_grid(samples).save(buffer, format="png")
-            write_bytes(self.run.folder / "samples" / f"{name}.png", buffer.getvalue())
+    def _write(self, name: str, shown: Tensor | list[str]) -> None:
+        buffer, kind = io.BytesIO(), self.data.spec.kind
+        if isinstance(shown, list):
+            ending, content = "txt", "".join(f"{line}\n" for line in shown).encode()
+        elif shown.ndim == 5 and kind != "volume":  # n m c h w
+            image_grid(shown.flatten(0, 1), columns=shown.shape[1] * 2).save(buffer, format="png")
+            ending, content = "png", buffer.getvalue()
+        elif kind == "image":
+            image_grid(shown).save(buffer, format="png")
+            ending, content = "png", buffer.getvalue()
         else:
-            np.savez(buffer, points=samples.numpy())
-            write_bytes(self.run.folder / "samples" / f"{name}.npz", buffer.getvalue())
+            arrays: dict[str, Any] = {f"{SAMPLE[kind]}s": shown.cpu().numpy()}
+            np.savez_compressed(buffer, **arrays)
+            ending, content = "npz", buffer.getvalue()
+        write_bytes(self.run.folder / "samples" / f"{name}.{ending}", content)
 
 
 class Score:
-    """The quick score of the game as it is, on the same latents every time."""
+    """The quick score of the game as it is: of its samples, on the same latents every time, and of what it measures on the same records."""
 
-    def __init__(self, game: Samples, data: Dataset, seed: int) -> None:
+    def __init__(self, game: Game, data: Dataset, seed: int) -> None:
         self.game, self.data, self.seed = game, data, seed
         self._scorer: QuickScorer | None = None
 
     @property
-    def scorer(self) -> QuickScorer:
-        """Made at the first score: it extracts the features of the real samples."""
-        self._scorer = self._scorer or QuickScorer(self.data)
+    def scorer(self) -> QuickScorer | None:
+        """Of samples; made at the first score: it extracts the features of the real ones."""
+        if self._scorer is None and isinstance(self.game, Samples) and self.data.spec.kind in ("image", "points"):
+            self._scorer = QuickScorer(self.data)
         return self._scorer
 
     @property
     def metric(self) -> str:
         """The score that the best checkpoint is chosen by; lower is better."""
+        if isinstance(self.game, Measures):
+            return self.game.metric
+        assert self.scorer is not None
         return self.scorer.metric
 
     def score(self, round: int, images_seen: int) -> dict[str, Any]:
-        """Draw as many samples as the protocol asks for and score them."""
+        """Draw as many samples as the protocol asks for and score them; measure."""
+        found: dict[str, Any] = {}
         with torch.random.fork_rng(devices=[]):
-            samples = draw_samples(self.game, self.scorer.num_fake, seed=self.seed)
-            return self.scorer.score(samples)
+            if self.scorer is not None:
+                assert isinstance(self.game, Samples)
+                found |= self.scorer.score(draw_samples(self.game, self.scorer.num_fake, seed=self.seed))
+            if isinstance(self.game, Measures):
+                found |= _measures(self.game, self.data, self.seed)
+        return found
+
+
+def _measures(game: Measures, data: Dataset, seed: int) -> dict[str, float]:
+    """Means over ``MEASURED`` records, in pieces."""
+    indices = _chosen(data, MEASURED)
+    sums: dict[str, float] = {}
+    for part in torch.split(indices, CHUNK):
+        for name, value in _looking(game, data, part, seed, game.measure).items():
+            sums[name] = sums.get(name, 0.0) + float(value) * len(part) / len(indices)
+    return sums
+
+
+def _with_records(game: Any, data: Dataset, count: int, seed: int, look: Callable[[Batch, Draws], Any]) -> Any:
+    return _looking(game, data, _chosen(data, count), seed, look)
+
+
+def _chosen(data: Dataset, count: int) -> Tensor:
+    """Numbers of records, spread over the data."""
+    return Order(len(data), 0).indices(0, min(count, len(data)))
+
+
+@torch.no_grad()
+def _looking(game: Any, data: Dataset, indices: Tensor, seed: int, look: Callable[[Batch, Draws], Any]) -> Any:
+    """Let a game look at records, in evaluation mode, with draws of their own."""
+    parameter = next(p for p in game.parameters() if p.is_floating_point())
+    batch = to_device({**data.records(indices), "index": indices}, parameter.device, parameter.dtype)
+    draws = Draws.seeded(seed, "look", int(indices[0]), device=parameter.device, dtype=parameter.dtype)
+    was_training = game.training
+    game.eval()
+    try:
+        with use(draws):
+            return look(batch, draws)
+    finally:
+        game.train(was_training)
