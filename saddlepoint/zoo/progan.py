@@ -111,7 +111,7 @@ SMALL = with_rounds(  # 4 -> 8 -> 16 -> 32: widths and images of a level for two
     replace(
         RELEASE,
         resolution=32,
-        batch=16,
+        batch=32,
         batch_at=(),
         lr_at=(),
         latent_dim=64,

@@ -237,7 +237,7 @@ def test_rows_of_table_1() -> None:
     }
     for name, values in table.items():
         assert [getattr(preset, name) for preset in presets.values()] == values, name
-    betas = [(preset.generator_optimizer.lr, preset.generator_optimizer.beta2) for preset in presets.values()]  # type: ignore[union-attr]
+    betas = [(preset.generator_optimizer.lr, preset.generator_optimizer.beta2) for preset in presets.values()]  # type: ignore[attr-defined]
     assert betas == [(0.0001, 0.9)] * 3 + [(0.0001, 0.99)] * 3 + [(0.001, 0.99)] * 3
     decays: list[float] = [preset.ema_decay for preset in presets.values()]  # type: ignore[attr-defined]
     assert decays == pytest.approx([0.999**20, 0.999**20, 0.999**5] + [0.999] * 6)
