@@ -170,5 +170,6 @@ class ToImage(nn.Module):
         """x [n, c, h, w] and code [n, d] to [n, o, h, w]."""
         styles = self.affine(code) * self.scale  # n c
         weights = self.weight.flatten(1) * styles[:, None]  # n o c
-        image: Tensor = weights.to(x.dtype) @ x.flatten(2) + self.bias[:, None].to(x.dtype)  # n o hw
-        return image.view(*image.shape[:2], *x.shape[2:])
+        pixels = x.permute(0, 2, 3, 1).flatten(1, 2)  # n hw c: so that the gradient of x is channels_last, as x is
+        image: Tensor = pixels @ weights.to(x.dtype).transpose(1, 2) + self.bias.to(x.dtype)  # n hw o
+        return image.view(-1, *x.shape[2:], image.shape[2]).permute(0, 3, 1, 2)

@@ -61,6 +61,8 @@ def fits(x: Tensor, weight: tuple[int, ...], stride: int, padding: int, groups: 
     """
     if torch.compiler.is_exporting():  # other programs choose for themselves
         return False
+    if torch.compiler.is_exporting():  # other programs choose for themselves
+        return False
     if weight[0] * weight[1] < LEAST_CHANNELS or tuple(weight[2:]) != (3, 3) or (stride, padding, groups) != (1, 1, 1):
         return False
     n, _, h, w = x.shape
@@ -75,7 +77,7 @@ def convolve(x: Tensor, kernel: Tensor, bias: Tensor | None = None) -> Tensor:
     True
     """
     n, c, h, w = x.shape
-    o, to = len(kernel), maps(x.dtype)
+    o, to = kernel.shape[0], maps(x.dtype)
     factors = _both(to.kernel, kernel.permute(2, 3, 1, 0)).view(36, c, o)
     shift = x.new_zeros(()) if bias is None else bias
     y = torch.empty((n, o, h, w), dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
