@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn.functional import conv2d
 
 from saddlepoint.draws import draws_like
 from saddlepoint.views.chance import Chance
-from saddlepoint.views.wavelets import BANDS, bands
+from saddlepoint.views.wavelets import BANDS, band_filters, bands, reflected
 
 FILTER_STD, NOISE_STD, CUTOUT_SIZE = 1.0, 0.1, 0.5  # of the paper; the first is log2
 EXPECTED_POWER = (10 / 13, 1 / 13, 1 / 13, 1 / 13)  # of the bands of a natural image, lowest first
@@ -31,6 +32,17 @@ def amplify(x: Tensor, gains: Tensor) -> Tensor:
     across, down = (torch.einsum("nb,bij->nij", gains, bands(size, x.dtype, x.device)) for size in (w, h))
     x = (x.reshape(n, c * h, w) @ across.transpose(1, 2)).view(n, c, h, w)
     return down.unsqueeze(1) @ x
+
+
+def amplify_reference(x: Tensor, gains: Tensor) -> Tensor:
+    """The same as :func:`amplify` by its definition: one filter of 43 taps a sample along both axes of the reflected image."""
+    n, c, h, w = x.shape
+    taps = (gains.double() @ band_filters().to(x.device)).to(x.dtype).repeat_interleave(c, 0)  # n*c t
+    reach = taps.shape[1] // 2
+    rows, columns = (reflected(torch.arange(-reach, size + reach, device=x.device), size) for size in (h, w))
+    x = x[:, :, rows][:, :, :, columns].reshape(1, n * c, h + 2 * reach, w + 2 * reach)
+    x = conv2d(conv2d(x, taps[:, None, None, :], groups=n * c), taps[:, None, :, None], groups=n * c)
+    return x.view(n, c, h, w)
 
 
 def add_noise(x: Tensor, strength: float, chance: Chance) -> Tensor:

@@ -18,10 +18,11 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn.functional import conv2d, pad
 
 from saddlepoint.views.chance import Chance
-from saddlepoint.views.warp import warp
-from saddlepoint.views.wavelets import downsampling, padded_size, upsampling
+from saddlepoint.views.warp import warp, warp_reference
+from saddlepoint.views.wavelets import SYM6, downsampling, padded_size, reflected, upsampling
 
 INTEGER_MAX, SCALE_STD, ANISOTROPY_STD, FRACTION_STD = 0.125, 0.2, 0.2, 0.125  # of the paper; translations are shares of the image, scales log2
 
@@ -197,6 +198,28 @@ def anywhere(x: Tensor, linear: Tensor, shift: Tensor) -> Tensor:
     by_row = rows.view(1, -1, 1, 1) * linear[:, None, None, :, 1] + shift.view(-1, 1, 1, 2)  # n g 1 2
     fine = warp(fine, (by_column + by_row).to(x.dtype))
     return downsampling(height, x.dtype, x.device) @ (fine @ downsampling(width, x.dtype, x.device).T)
+
+
+def transform_reference(x: Tensor, affine: Affine) -> Tensor:
+    """The same as :func:`transform` by its definition, step by step: reflect, zeros between pixels, filter, sample, filter, every second pixel."""
+    n, c, height, width = x.shape
+    taps = torch.tensor(SYM6, dtype=x.dtype, device=x.device) / 2**0.5
+    margins = [(padded_size(size) - size) // 2 for size in (height, width)]
+    rows, columns = (reflected(torch.arange(-m, size + m, device=x.device), size) for m, size in zip(margins, (height, width), strict=True))
+    x = x[:, :, rows][:, :, :, columns]
+    fine = x.new_zeros(n, c, 2 * x.shape[2], 2 * x.shape[3])
+    fine[:, :, ::2, ::2] = 4 * x
+    fine = _filtered(pad(fine, [6, 5, 6, 5]), taps.flip(0))
+    below, right = torch.meshgrid(_places(x, height), _places(x, width), indexing="ij")
+    source = torch.einsum("nij,ghj->nghi", affine.linear, torch.stack([right, below], 2)) + affine.shift.view(n, 1, 1, 2)  # n g k 2
+    sizes = source.new_tensor([fine.shape[3], fine.shape[2]])
+    fine = warp_reference(fine, (2 * source - 0.5) / (sizes / 2))
+    return _filtered(fine, taps)[:, :, ::2, ::2]
+
+
+def _filtered(x: Tensor, taps: Tensor) -> Tensor:
+    c, across = x.shape[1], taps.expand(x.shape[1], 1, 1, -1)
+    return conv2d(conv2d(x, across, groups=c), across.transpose(2, 3), groups=c)
 
 
 def _places(like: Tensor, size: int) -> Tensor:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pytest
@@ -15,8 +17,8 @@ from saddlepoint.draws import Draws, use
 from saddlepoint.views.ada import Augment, Policy
 from saddlepoint.views.chance import Chance
 from saddlepoint.views.colour import Colour, draw_colour, recolour
-from saddlepoint.views.corruptions import EXPECTED_POWER, amplify, cut_out, draw_gains
-from saddlepoint.views.geometry import Affine, Geometry, along_axes, anywhere, draw_affine, transform
+from saddlepoint.views.corruptions import EXPECTED_POWER, amplify, amplify_reference, cut_out, draw_gains
+from saddlepoint.views.geometry import Affine, Geometry, along_axes, anywhere, draw_affine, transform, transform_reference
 from saddlepoint.views.warp import warp, warp_reference
 from saddlepoint.views.wavelets import SYM2, SYM6, band_filters, bands, downsampling, padded_size, reflected, upsampling
 
@@ -34,20 +36,17 @@ def chance(x: Tensor, p: float = 1.0, seed: int = 0) -> Chance:
         return Chance(x, torch.tensor(p, dtype=torch.float64))
 
 
-def geometric_reference(x: Tensor, linear: Tensor, shift: Tensor) -> Tensor:
-    """The definition: reflect to three times the size, zeros between pixels, filter, sample, filter, every second pixel."""
+def public_reference(x: Tensor, linear: Tensor, shift: Tensor) -> Tensor:
+    """Reflection, grid and sampling by PyTorch's own functions: pad, affine_grid, grid_sample."""
     n, c, h, w = x.shape
     taps = torch.tensor(SYM6, dtype=x.dtype) / math.sqrt(2)
     x = pad(x, [w - 1, w - 1, h - 1, h - 1], mode="reflect")
     holed = x.new_zeros(n, c, 2 * x.shape[2], 2 * x.shape[3])
     holed[:, :, ::2, ::2] = 4 * x
     fine = filtered(pad(holed, [6, 5, 6, 5]), taps.flip(0))
-    size_out, size_in = x.new_tensor([2 * w + 12, 2 * h + 12]), x.new_tensor([fine.shape[3], fine.shape[2]])
-    # places of the finer output pixels in units of input pixels, half a fine pixel off on either side
-    scale = size_out / 2 / 2  # normalised -> input pixels
-    theta = linear * scale / (size_in / 2).unsqueeze(1) * 2
-    centre = 2 * (linear @ x.new_tensor([0.25, 0.25]) + shift) - 0.5
-    theta = torch.cat([theta, (centre / (size_in / 2)).unsqueeze(2)], 2)
+    half_out, half_in = x.new_tensor([w + 6, h + 6]), x.new_tensor([fine.shape[3], fine.shape[2]]) / 2
+    centre = 2 * (linear @ x.new_tensor([0.25, 0.25]) + shift) - 0.5  # the finer pixels lie a quarter of a pixel off on either side
+    theta = torch.cat([linear * half_out / half_in.unsqueeze(1), (centre / half_in).unsqueeze(2)], 2)
     grid = affine_grid(theta, [n, c, 2 * h + 12, 2 * w + 12], align_corners=False)
     sampled = grid_sample(fine, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
     return filtered(sampled[:, :, 1:-1, 1:-1], taps)[:, :, ::2, ::2]
@@ -56,6 +55,15 @@ def geometric_reference(x: Tensor, linear: Tensor, shift: Tensor) -> Tensor:
 def filtered(x: Tensor, taps: Tensor) -> Tensor:
     c = x.shape[1]
     return conv2d(conv2d(x, taps.view(1, 1, 1, -1).expand(c, 1, 1, -1), groups=c), taps.view(1, 1, -1, 1).expand(c, 1, -1, 1), groups=c)
+
+
+def derivatives(function: Callable[[Tensor], Tensor], x: Tensor) -> list[Tensor]:
+    """What R1 behind the view differentiates: the values, the slope of a nonlinear D, and the slope of its square by D's weights."""
+    x = x.detach().requires_grad_()
+    weights = images(*x.shape, seed=5).requires_grad_()
+    y = function(x)
+    (slope,) = torch.autograd.grad((y * weights).tanh().sum(), x, create_graph=True)
+    return [y, slope, torch.autograd.grad(slope.square().sum(), weights)[0]]
 
 
 def test_wavelets_are_orthogonal() -> None:
@@ -142,12 +150,20 @@ def test_sampling_agrees_with_its_reference_and_all_its_derivatives(shape: tuple
 
 @pytest.mark.parametrize("shape", [(8, 3, 16, 16), (8, 1, 12, 20), (8, 2, 9, 11)])
 @pytest.mark.parametrize("geometry", [GEOMETRY, STRAIGHT])
-def test_geometry_is_its_definition(shape: tuple[int, ...], geometry: Geometry) -> None:
+def test_geometry_is_its_definition_with_two_derivatives(shape: tuple[int, ...], geometry: Geometry) -> None:
     x = images(*shape)
     affine = draw_affine(geometry, chance(x, 0.7), *shape[2:])
-    expected = geometric_reference(x, affine.linear, affine.shift)
-    torch.testing.assert_close(transform(x, affine), expected, rtol=0, atol=1e-9)
-    torch.testing.assert_close(anywhere(x, affine.linear, affine.shift), expected, rtol=0, atol=1e-9)
+    torch.testing.assert_close(transform_reference(x, affine), public_reference(x, affine.linear, affine.shift), rtol=0, atol=1e-9)
+    expected = derivatives(lambda t: transform_reference(t, affine), x)
+    for fast in (transform, lambda t, affine: anywhere(t, affine.linear, affine.shift)):
+        torch.testing.assert_close(derivatives(partial(fast, affine=affine), x), expected, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("shape", [(4, 3, 40, 32), (4, 1, 7, 9)])
+def test_amplification_is_its_definition_with_two_derivatives(shape: tuple[int, ...]) -> None:
+    x, gains = images(*shape), images(4, 4, seed=1).exp()
+    expected = derivatives(lambda t: amplify_reference(t, gains), x)
+    torch.testing.assert_close(derivatives(lambda t: amplify(t, gains), x), expected, rtol=0, atol=1e-8)
 
 
 def test_maps_compose_backwards_as_homogeneous_matrices() -> None:
