@@ -1,7 +1,7 @@
 """``python -m saddlepoint.studies.metric_bias``: each estimator on two samples of one distribution, against the number of samples.
 
-Both sides are standard normal features, so whatever a distance shows is bias (its mean) and noise (its deviation). Writes a Markdown table, and a
-picture with ``--picture``.
+Both sides are standard normal: features, or images of 16x16 pixels for what looks at images. So whatever a distance shows is bias (its mean) and
+noise (its deviation); of other scores the change with the number of samples is. Writes a Markdown table, and a picture with ``--picture``.
 """
 
 from __future__ import annotations
@@ -9,23 +9,63 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from scipy.special import softmax
 
-from saddlepoint.evaluation.arrays import Rows
-from saddlepoint.evaluation.frechet import frechet_distance
+from saddlepoint.evaluation.arrays import Float64, Rows
+from saddlepoint.evaluation.classwise import class_frechet
+from saddlepoint.evaluation.diversity import mean_pairwise_distance
+from saddlepoint.evaluation.frechet import frechet_distance, frechet_infinity
+from saddlepoint.evaluation.inception import inception_score
 from saddlepoint.evaluation.kernel import kernel_distance
+from saddlepoint.evaluation.laplacian import laplacian_sliced_wasserstein
+from saddlepoint.evaluation.msssim import ms_ssim_diversity
 from saddlepoint.evaluation.neighbours import density_coverage, precision_recall
+from saddlepoint.evaluation.parzen import parzen_log_likelihood
+from saddlepoint.evaluation.sliced import sliced_wasserstein
 from saddlepoint.evaluation.uncertainty import bias_curve
 
-METRICS: dict[str, Callable[[Rows, Rows], float]] = {
-    "Frechet distance": frechet_distance,
-    "kernel distance": lambda real, fake: kernel_distance(real, fake).value,
-    "precision": lambda real, fake: precision_recall(real, fake).precision,
-    "recall": lambda real, fake: precision_recall(real, fake).recall,
-    "density": lambda real, fake: density_coverage(real, fake).density,
-    "coverage": lambda real, fake: density_coverage(real, fake).coverage,
+SIDE = 16  # of images, in pixels
+
+
+@dataclass(frozen=True)
+class Estimator:
+    """A metric of two sets of rows, whether the rows are images, and the value without bias, where it is known."""
+
+    metric: Callable[[Float64, Float64], float]
+    images: bool = False
+    truth: float | None = None
+
+
+def _by_class(real: Float64, fake: Float64) -> float:
+    labels = np.arange(len(real)) % 5
+    return class_frechet(real, labels, fake, labels).value
+
+
+def _pictures(rows: Float64) -> Float64:
+    return rows.reshape(-1, 1, SIDE, SIDE)
+
+
+METRICS = {
+    "Frechet distance": Estimator(frechet_distance, truth=0.0),
+    "Frechet distance, extrapolated": Estimator(lambda real, fake: frechet_infinity(real, fake).value, truth=0.0),
+    "Frechet distance within 5 classes": Estimator(_by_class, truth=0.0),
+    "kernel distance": Estimator(lambda real, fake: kernel_distance(real, fake).value, truth=0.0),
+    "sliced Wasserstein distance": Estimator(lambda real, fake: sliced_wasserstein(real, fake), truth=0.0),
+    "pyramid distance, 16 patches an image": Estimator(
+        lambda real, fake: laplacian_sliced_wasserstein(_pictures(real), _pictures(fake), patches_per_image=16).average, images=True, truth=0.0
+    ),
+    "precision": Estimator(lambda real, fake: precision_recall(real, fake).precision),
+    "recall": Estimator(lambda real, fake: precision_recall(real, fake).recall),
+    "density": Estimator(lambda real, fake: density_coverage(real, fake).density, truth=1.0),
+    "coverage": Estimator(lambda real, fake: density_coverage(real, fake).coverage, truth=1 - 2**-5),
+    "Inception score, 10 splits": Estimator(lambda real, fake: inception_score(softmax(3 * fake[:, :10], axis=1)).value),
+    "mean pairwise distance, ratio": Estimator(lambda real, fake: mean_pairwise_distance(fake) / mean_pairwise_distance(real), truth=1.0),
+    "MS-SSIM of 500 pairs": Estimator(lambda real, fake: ms_ssim_diversity(_pictures(fake), pairs=500, data_range=6.0).value, images=True),
+    "Parzen window, width 1, nats": Estimator(lambda real, fake: float(parzen_log_likelihood(fake, real[:50], 1.0).mean())),
 }
 
 Curves = dict[str, list[tuple[int, float, float]]]
@@ -53,9 +93,16 @@ def main(arguments: list[str] | None = None) -> int:
 
 def measure(dimension: int, sizes: tuple[int, ...], repeats: int) -> Curves:
     """Mean and deviation of every metric at every size, over subsets of 4 times the largest size."""
-    rng = np.random.default_rng(0)
-    real, fake = rng.standard_normal((2, 4 * max(sizes), dimension))
-    return {name: bias_curve(metric, real, fake, sizes, repeats=repeats) for name, metric in METRICS.items()}
+    features, images = (np.random.default_rng(0).standard_normal((2, 4 * max(sizes), d)) for d in (dimension, SIDE * SIDE))
+    curves = {}
+    for name, estimator in METRICS.items():
+        real, fake = images if estimator.images else features
+        curves[name] = bias_curve(_of(estimator), real, fake, sizes, repeats=repeats)
+    return curves
+
+
+def _of(estimator: Estimator) -> Callable[[Rows, Rows], float]:
+    return lambda real, fake: estimator.metric(np.asarray(real), np.asarray(fake))
 
 
 def as_table(curves: Curves, dimension: int, repeats: int) -> str:
@@ -70,12 +117,20 @@ def draw(curves: Curves, path: Path) -> None:
     """One small plot a metric."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(9, 5), layout="constrained")
-    for axes, (name, curve) in zip(figure.subplots(2, 3).flat, curves.items(), strict=True):
+    figure = Figure(figsize=(13, 9), layout="constrained")
+    plots = [*figure.subplots(4, 4).flat]
+    for axes, (name, curve) in zip(plots, curves.items(), strict=False):
         sizes, means, deviations = zip(*curve, strict=True)
         axes.errorbar(sizes, means, deviations, marker="o", capsize=3)
-        axes.set(title=name, xscale="log", xlabel="samples a side")
-        axes.axhline(0 if "distance" in name else 1, color="grey", linewidth=0.8)
+        axes.set_title(name, fontsize="medium")
+        axes.set(xscale="log", xlabel="samples a side")
+        axes.set_xticks(sizes, [str(size) for size in sizes])
+        axes.minorticks_off()
+        truth = METRICS[name].truth
+        if truth is not None:
+            axes.axhline(truth, color="grey", linewidth=0.8)
+    for axes in plots[len(curves) :]:
+        axes.set_axis_off()
     figure.savefig(path, dpi=100)
 
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from saddlepoint.studies import metric_bias, metric_speed
+from saddlepoint.studies import metric_bias, metric_limits, metric_response, metric_speed
 
 
 def test_speed_prints_json_with_agreeing_values(capsys):
@@ -20,11 +20,11 @@ def test_speed_prints_json_with_agreeing_values(capsys):
 
 def test_bias_writes_a_table_and_a_picture(tmp_path):
     table, picture = tmp_path / "bias.md", tmp_path / "bias.png"
-    arguments = ["--dimension", "3", "--sizes", "10", "40", "--repeats", "3", "--out", str(table), "--picture", str(picture)]
+    arguments = ["--dimension", "3", "--sizes", "20", "40", "--repeats", "2", "--out", str(table), "--picture", str(picture)]
     assert metric_bias.main(arguments) == 0
     assert picture.stat().st_size > 1000
-    assert table.read_text().splitlines()[0].endswith("| 10 a side | 40 a side |")
-    curves = metric_bias.measure(3, (10, 40), 3)
+    assert table.read_text().splitlines()[0].endswith("| 20 a side | 40 a side |")
+    curves = metric_bias.measure(3, (20, 40), 2)
     assert curves["Frechet distance"][0][1] > curves["Frechet distance"][1][1]
 
 
@@ -39,3 +39,36 @@ def test_made_features_are_the_same_whatever_their_number():
     few, many = (metric_speed.made_features(number, 8, seed=3)[0] for number in (50, 90))
     assert (few == many[:50]).all()
     assert (few >= 0).all()
+
+
+def test_every_damage_raises_the_distances(tmp_path, monkeypatch):
+    monkeypatch.setattr(metric_response, "DAMAGES", {name: (damage, strengths[::3]) for name, (damage, strengths) in metric_response.DAMAGES.items()})
+    table, picture = tmp_path / "response.md", tmp_path / "response.png"
+    assert metric_response.main(["--num", "80", "--out", str(table), "--picture", str(picture)]) == 0
+    assert len(table.read_text().splitlines()) == 2 + 2 * 6 and picture.stat().st_size > 1000
+    for name, rows in metric_response.measure(80).items():
+        (_, clean), (_, damaged) = rows
+        assert damaged["Frechet distance"] > 2 * clean["Frechet distance"], name
+        assert damaged["kernel distance"] > clean["kernel distance"], name
+
+
+def test_what_fools_one_metric_is_seen_by_another(monkeypatch):
+    monkeypatch.setattr(metric_limits, "STEPS", 25)
+    table = metric_limits.image_sets(120)
+    real, fooling = table["other real images"], table["the noise, optimised against the classifier"]
+    assert (
+        fooling["Inception score"] > real["Inception score"]
+        and fooling["Inception score"] > 9
+        and fooling["Frechet distance"] > 10 * real["Frechet distance"]
+    )
+    assert table["one real image a class, repeated"]["recall"] < 0.2 < table["one real image a class, repeated"]["precision"]
+    replayed = table["the training images, replayed"]
+    assert replayed["Frechet distance"] < 1e-9 and replayed["copying"] == "copies" and real["copying"] == "no sign of copying"
+
+
+def test_likelihood_and_windows_mislead():
+    table = metric_limits.likelihoods(300, 64)
+    true, noisy = table["the truth"], table["1 % truth, 99 % noise"]
+    assert 0 < true["log-likelihood, nats"] - noisy["log-likelihood, nats"] < 4.61 and noisy["precision"] < 0.1 < true["precision"]
+    found = metric_limits.windows(300)
+    assert found["k-means centroids of real images"]["Parzen, nats"] > found["real images"]["Parzen, nats"]
