@@ -15,8 +15,7 @@ from typing import Any
 
 import saddlepoint
 
-LATENT = (0.1, 0.25, 0.5, 1.0, 1.5, 2.0)  #: largest size of z's numbers
-STYLE = (0.1, 0.3, 0.5, 0.7, 0.9)  #: psi
+USUAL = (0.1, 0.25, 0.5, 0.75, 1.0)  #: largest size of z's numbers, or psi; as thresholds of z also 1.5 and 2 are worth asking for
 METRICS = ("fd", "precision-recall", "is")
 WORDS = {"fd": "Frechet distance", "is": "Inception score"}
 
@@ -28,7 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m saddlepoint.studies.truncation", description="The truncation curve of a run.")
     parser.add_argument("run", type=Path, help="run folder")
     parser.add_argument("--against", help="real data by name or path; left out: what the run was trained on")
-    parser.add_argument("--at", type=float, nargs="+", help="thresholds of z, or psi of styles; left out: six and five usual ones")
+    parser.add_argument("--at", type=float, nargs="+", default=USUAL, help="thresholds of z, or psi of styles")
     parser.add_argument("--metrics", nargs="+", default=METRICS)
     parser.add_argument("--extractor", default="quick")
     parser.add_argument("--num", type=int, default=2000, help="samples at each")
@@ -48,24 +47,20 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def truncation_curve(run: str | Path, at: Sequence[float] | None = None, *, checkpoint: str = "last", **settings: Any) -> list[Point]:
+def truncation_curve(run: str | Path, at: Sequence[float] = USUAL, **settings: Any) -> list[Point]:
     """Scores of a run at each truncation, and without.
 
     Args:
         run: run folder.
-        at: thresholds of z, or psi of a generator with styles; None: usual ones.
-        checkpoint: "last", "best" or a round.
+        at: thresholds of z, or psi of a generator with styles.
         settings: the other arguments of ``saddlepoint.evaluate``.
     Returns:
         For each truncation in rising order, and last without (None), the answer of ``saddlepoint.evaluate`` with the key "truncation".
     Raises:
         UsageError: for a run whose samples cannot be truncated.
     """
-    if at is None:
-        game, _ = saddlepoint.load(run, checkpoint=checkpoint)
-        at = STYLE if getattr(game.generator, "truncation", "latent") == "style" else LATENT
     wanted = [*sorted(set(at)), None]
-    return [{"truncation": one} | saddlepoint.evaluate(run, truncation=one, checkpoint=checkpoint, **settings) for one in wanted]
+    return [{"truncation": one} | saddlepoint.evaluate(run, truncation=one, **settings) for one in wanted]
 
 
 def as_table(points: Sequence[Point]) -> str:
