@@ -10,6 +10,7 @@ from typing import Any
 
 from saddlepoint.config import from_json, to_json
 from saddlepoint.data.records import Dataset
+from saddlepoint.errors import UsageError
 from saddlepoint.evaluation.movie import movie_of
 from saddlepoint.evaluation.walks import walk_of
 from saddlepoint.games.game import Game
@@ -148,6 +149,8 @@ def resume(
     """
     length = Length(steps=steps, minutes=minutes, kimg=kimg)
     opened = Run.open(Path(run))
+    if opened.about["source"]["name"] is None:
+        raise UsageError(f"{run} was imported without data to go on with. Train on data of yours: `saddlepoint train RECIPE --init-from {run}`.")
     plan = from_json(Plan, opened.about["plan"])
     if length.limits():
         plan = dataclasses.replace(plan, **vars(length))

@@ -27,9 +27,9 @@ KNOWN = "NVIDIA's StyleGAN2 (ADA and StyleGAN3 pickles), rosinality's StyleGAN2,
 
 def readers() -> tuple[Reader, ...]:
     """One for each code that is known."""
-    from saddlepoint.weights import biggan, progan, stylegan2
+    from saddlepoint.weights import biggan, progan, r3gan, stylegan2
 
-    return stylegan2.read_nvidia, stylegan2.read_rosinality, biggan.read, progan.read
+    return stylegan2.read_nvidia, stylegan2.read_rosinality, biggan.read, progan.read, r3gan.read
 
 
 def understand(path: Path) -> Foreign:

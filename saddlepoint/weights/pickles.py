@@ -11,6 +11,7 @@ from __future__ import annotations
 import pickletools
 import re
 import struct
+import warnings
 from collections.abc import Callable
 from typing import Any, BinaryIO
 
@@ -49,16 +50,21 @@ class Machine:
             CheckpointError: for a name that is not known, an instruction that weights do not need, or a damaged pickle.
         """
         try:
-            for step, (opcode, argument, _) in enumerate(pickletools.genops(stream)):
-                if step > MOST_STEPS:
-                    raise refusal(self.where, f"it has more than {MOST_STEPS} instructions")
-                if opcode.name == "STOP":
-                    return self._pop()
-                self._step(opcode.name, argument)
+            with warnings.catch_warnings():  # of texts that Python would write otherwise
+                warnings.simplefilter("ignore")
+                return self._run(stream)
         except (ValueError, IndexError, KeyError, TypeError, AttributeError, OverflowError, struct.error, RecursionError) as error:
             if isinstance(error, CheckpointError):
                 raise
             raise CheckpointError(f"{self.where} is damaged or no file of weights: {error}.") from None
+
+    def _run(self, stream: BinaryIO) -> Any:
+        for step, (opcode, argument, _) in enumerate(pickletools.genops(stream)):
+            if step > MOST_STEPS:
+                raise refusal(self.where, f"it has more than {MOST_STEPS} instructions")
+            if opcode.name == "STOP":
+                return self._pop()
+            self._step(opcode.name, argument)
         raise CheckpointError(f"{self.where} is damaged: it ends too early.")
 
     def _step(self, name: str, argument: Any) -> None:
