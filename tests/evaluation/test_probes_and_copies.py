@@ -10,7 +10,7 @@ from sklearn.datasets import load_digits
 
 from saddlepoint.errors import UsageError
 from saddlepoint.evaluation.classwise import class_frechet, classification_accuracy, wilson
-from saddlepoint.evaluation.copying import copy_verdict, copying_statistic
+from saddlepoint.evaluation.copying import copy_verdict, copying_statistic, verdict_of_distances
 from saddlepoint.evaluation.parzen import parzen_log_likelihood, parzen_window
 from saddlepoint.evaluation.probes import few_label_svm, linear_probe, nearest_neighbour_accuracy, pooled_features
 from saddlepoint.evaluation.stacked import class_coverage, stack_digits, stacked_coverage
@@ -129,3 +129,16 @@ def test_stacked_digits_have_a_thousand_modes():
     assert class_coverage(np.array([0, 1, 1]), 2, np.array([1, 2])).kl == 0
     with pytest.raises(UsageError, match="Labels lie in"):
         class_coverage(np.array([3]), 3)
+
+
+def test_verdicts_accuse_honest_generators_as_rarely_as_stated_and_find_a_few_copies():
+    rng = np.random.default_rng(0)
+    verdicts = [verdict_of_distances(rng.gamma(4, size=200), rng.gamma(4, size=200), alpha=0.1) for _ in range(100)]
+    accused = np.mean([said.verdict != "no sign of copying" for said in verdicts])
+    assert accused < 0.1 + 3 * np.sqrt(0.1 * 0.9 / 100)
+    assert np.mean([said.suspects for said in verdicts]) == pytest.approx(0.01, abs=0.005)
+    usual, far = rng.gamma(4, size=500), 1.3 * rng.gamma(4, size=500)
+    far[:25] *= 0.02  # one in twenty is a copy, the others lie further out than real samples
+    assert verdict_of_distances(usual, far).verdict == "some copies"
+    with pytest.raises(UsageError, match="rate of false alarms lies between 0 and 1"):
+        verdict_of_distances(usual, far, alpha=1)
