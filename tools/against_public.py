@@ -4,6 +4,8 @@
     python tools/against_public.py sngan  --public DIR    # DIR: a checkout of kwotsin/mimicry
     python tools/against_public.py wgan-gp --public DIR   # likewise
     python tools/against_public.py progan --public DIR    # DIR: a checkout of facebookresearch/pytorch_GAN_zoo; against_progan.py says more
+    python tools/against_public.py r3gan  --public DIR    # DIR: a checkout of brownvc/R3GAN; against_r3gan.py says more
+    python tools/against_public.py ada-32 --public DIR    # DIR: a checkout of NVlabs/stylegan2-ada-pytorch; against_ada.py says more
     python tools/against_public.py biggan --public DIR    # DIR: a checkout of ajbrock/BigGAN-PyTorch; against_biggan.py says more
 
 Each side is a process of its own, so that neither's memory or threads disturb the other; a line is one round of each. Widths, batch, optimiser and
@@ -33,6 +35,11 @@ BATCH = 64
 ELSEWHERE = {  # files with public(case, checkout) and ours(case)
     "progan": "against_progan",
     "progan-plain": "against_progan",
+    "r3gan": "against_r3gan",
+    "ada-32": "against_ada",
+    "ada-64": "against_ada",
+    "ada-256": "against_ada",
+    "ada-all": "against_ada",
     "biggan": "against_biggan",
     "biggan-shared": "against_biggan",
 }

@@ -1,6 +1,6 @@
 """R3GAN at 32x32: the case `r3gan` of against_public.py; DIR is a checkout of brownvc/R3GAN.
 
-Both sides: width 96 in four stages of two blocks, groups of 16 channels, z 64, batch 32, one D turn with R1 and R2 and one G turn, Adam 2e-4
+Both sides: width 192 in four stages of two blocks, groups of 16 channels, z 64, batch 32, one D turn with R1 and R2 and one G turn, Adam 2e-4
 (0, 0.9), an average of G; no augmentation, float32. The steps are those of its Trainer.py, unchanged, and of its training loop: D frozen in G's turn.
 """
 
@@ -18,7 +18,7 @@ import torch
 from packaging.version import parse
 
 Turn = Callable[[], None]
-BATCH, WIDTH, STAGES, GROUP, LATENT = 32, 96, 4, 16, 64
+BATCH, WIDTH, STAGES, GROUP, LATENT = 32, 192, 4, 16, 64
 
 
 def public(case: str, checkout: Path) -> Turn:
@@ -63,7 +63,9 @@ def ours(case: str) -> Turn:
 
     spec = DataSpec(name="random", kind="image", shape=(3, 32, 32), num_records=1000)
     data = ArrayDataset({"image": torch.randint(0, 256, (1000, 3, 32, 32), dtype=torch.uint8)}, spec)
-    config = dataclasses.replace(SMALL, batch=BATCH, width=WIDTH, group_width=GROUP, generator_optimizer=START, discriminator_optimizer=START)
+    config = dataclasses.replace(
+        SMALL, batch=BATCH, width=WIDTH, full_stages=STAGES, group_width=GROUP, generator_optimizer=START, discriminator_optimizer=START
+    )
     game, book = r3gan(config, data), Logbook(20)
     trainer = Trainer(game, data, TrainerConfig(batch=BATCH, horizon=config.rounds), start_fabric("cpu"), record=book.add)
 

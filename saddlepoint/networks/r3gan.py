@@ -100,17 +100,18 @@ class Block(nn.Module):
 
     Args:
         channels: c.
-        group_width: channels of a group of W2; as many groups as fit into 2c.
+        group_width: channels of a group of W2; where 2c is less, there is one group.
         blocks: L, of the whole network.
     """
 
     def __init__(self, channels: int, group_width: int, blocks: int) -> None:
         super().__init__()
         inner, gain = EXPANSION * channels, GAIN * blocks**-0.25
-        if inner % group_width:
+        groups = max(inner // group_width, 1)
+        if inner > group_width and inner % group_width:
             raise UsageError(f"R3GAN's blocks of {channels} channels need groups whose width divides {inner}; group_width is {group_width}.")
         self.expand = _Conv(channels, inner, 1, gain=gain, act=True)
-        self.group = _Conv(inner, inner, 3, groups=inner // group_width, gain=gain, act=True)
+        self.group = _Conv(inner, inner, 3, groups=groups, gain=gain, act=True)
         self.reduce = _Conv(inner, channels, 1, gain=0)
 
     def forward(self, x: Tensor, scale: Tensor | None = None) -> Tensor:

@@ -17,6 +17,7 @@ from saddlepoint.zoo import lsgan
 from saddlepoint.zoo import nsgan
 from saddlepoint.zoo import progan
 from saddlepoint.zoo import projection
+from saddlepoint.zoo import r3gan
 from saddlepoint.zoo import relativistic
 from saddlepoint.zoo import rpgan
 from saddlepoint.zoo import sagan

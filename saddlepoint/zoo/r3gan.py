@@ -34,7 +34,7 @@ class R3GANConfig(AdversarialConfig):
         width: channels of the first stages of G, and of the last ones of D.
         full_stages: how many stages have that width; each later one of G has half the channels of the one before.
         blocks: residual blocks a stage.
-        group_width: channels of a group of the 3x3 convolutions.
+        group_width: channels of a group of the 3x3 convolutions; where a block has fewer, there is one group.
         gamma: of gamma/2 times the squared slopes at real and at generated samples, at first.
         final_gamma: at last.
         final_lr: of both players at last; they start with their optimiser's.
@@ -83,18 +83,19 @@ CIFAR = replace(
 IMAGENET = replace(
     FFHQ64, batch=4096, rounds=48_828, width=1536, full_stages=5, group_width=32, ema_halflife_kimg=50_000.0, conditional=True
 )  # 64 pixels
-SMALL = replace(  # 32 pixels on two cores: an eighth of the channels, five times the learning rate, an average of short memory
+SMALL = replace(  # 32 pixels on two cores: widths 64, 64, 64, 32, ten times the learning rate, an average of short memory, no augmentation
     FFHQ64,
     batch=32,
     rounds=2_000,
     resolution=32,
-    width=96,
+    width=64,
+    full_stages=3,
     gamma=1.0,
     final_gamma=0.1,
     final_p=0.0,
-    final_lr=2.5e-4,
-    generator_optimizer=replace(START, lr=1e-3),
-    discriminator_optimizer=replace(START, lr=1e-3),
+    final_lr=5e-4,
+    generator_optimizer=replace(START, lr=2e-3),
+    discriminator_optimizer=replace(START, lr=2e-3),
     ema_halflife_kimg=2.0,
     mirror=False,
 )
