@@ -140,12 +140,14 @@ class GrowingGame(AdversarialGame):
         self.stretches = stretches(config, self.top)
         self.phases = tuple(stretch.phase for stretch in self.stretches)
         self._grow(self.stretches[0].level)
-        for player in self.players.values() if config.lr_at else ():
-            player.schedule = self._rate(player.optimizer.lr)
+        for name, player in self.players.items() if config.lr_at else ():
+            asked: float = getattr(config, f"{name}_optimizer").lr
+            player.schedule = self._rate(asked, player.optimizer.lr / asked)
 
-    def _rate(self, lr: float) -> Schedule:
+    def _rate(self, lr: float, share: float) -> Schedule:
+        """The level's learning rate; ``share`` of it where lazy terms take moves of their own."""
         rates = dict(self.config.lr_at)
-        return lambda clock: {"lr": rates.get(4 << self.stage.level, lr)}
+        return lambda clock: {"lr": share * rates.get(4 << self.stage.level, lr)}
 
     @property
     def stage(self) -> Stage:

@@ -22,7 +22,7 @@ SLOPE = 0.2
 
 
 class MappingNetwork(nn.Module):
-    """z / rms(z), beside the label's embedding / its rms, through fully connected layers with LeakyReLU .2 times sqrt(2).
+    """z / rms(z), beside the label's embedding / its rms, through fully connected layers of gain sqrt(2) and LeakyReLU .2.
 
     Args:
         latent_dim: of z; 0 maps labels alone (a projection discriminator's).
@@ -32,6 +32,7 @@ class MappingNetwork(nn.Module):
         lr_multiplier: the layers learn that much slower than the rest.
         hidden_dim: units of the layers before the last; None is code_dim.
         mean_decay: of the running mean of w, kept while training; None keeps none.
+        bias_gain: of the biases: that of the weights in StyleGAN2, 1 in StyleGAN.
     """
 
     tracks_batch = True
@@ -47,8 +48,10 @@ class MappingNetwork(nn.Module):
         lr_multiplier: float = 0.01,
         hidden_dim: int | None = None,
         mean_decay: float | None = 0.995,
+        bias_gain: float = math.sqrt(2),
     ) -> None:
         super().__init__()
+        self.bias_gain = bias_gain
         self.latent_dim, self.num_classes, self.mean_decay = latent_dim, num_classes, mean_decay
         self.embed = EqualisedLinear(num_classes, code_dim) if num_classes else None
         widths = [latent_dim + (code_dim if num_classes else 0), *[hidden_dim or code_dim] * (layers - 1), code_dim]
@@ -64,7 +67,8 @@ class MappingNetwork(nn.Module):
             parts.append(pixel_norm(self.embed(one_hot(labels, self.num_classes, self.embed.weight))))
         w = torch.cat(parts, 1)
         for layer in self.layers:
-            w = F.leaky_relu(layer(w), SLOPE) * math.sqrt(2)
+            assert isinstance(layer, EqualisedLinear)
+            w = F.leaky_relu(F.linear(w, layer.used_weight(math.sqrt(2)), layer.used_bias(self.bias_gain)), SLOPE)
         if track and self.training and self.mean_decay is not None:
             with torch.no_grad():
                 self.mean.lerp_(w.detach().mean(0).to(self.mean.dtype), 1 - self.mean_decay)
@@ -78,7 +82,7 @@ class MappingNetwork(nn.Module):
         return near if layers is None else torch.cat([near[:, :layers], ws[:, layers:]], 1)
 
 
-def mix_styles(ws: Tensor, others: Tensor, probability: float) -> Tensor:
+def mix_styles(ws: Tensor, others: Tensor, probability: float, live: int | None = None) -> Tensor:
     """Mixing regularisation: with this probability, the layers from a random one on take the other codes (Karras et al. 2019, section 3.1).
 
     The crossover is one for the whole batch, uniform on 1 ... l - 1, the same in every micro-batch and process.
@@ -87,10 +91,11 @@ def mix_styles(ws: Tensor, others: Tensor, probability: float) -> Tensor:
         ws: [n, l, d].
         others: [n, l, d], from other latents.
         probability: of mixing at all.
+        live: layers among which the crossover is drawn, where a growing network does not use all; None is l.
     """
     draws = dataclasses.replace(draws_like(ws), piece=0, pieces=1, groups=1)
     layers = ws.shape[1]
-    cutoff = draws.integers(1, high=max(layers - 1, 1)) + 1
+    cutoff = draws.integers(1, high=max((live or layers) - 1, 1)) + 1
     cutoff = torch.where(draws.uniform(1) < probability, cutoff, layers)
     kept = torch.arange(layers, device=ws.device) < cutoff
     return torch.where(kept[:, None], ws, others)

@@ -137,7 +137,7 @@ class StyleGAN2Generator(Growing, Generator):
         if not self.training or not self.style_mixing:
             return ws
         others = self.mapping(draws_like(z).normal(*z.shape).to(z), labels, track=False)[:, None].expand_as(ws)
-        return mix_styles(ws, others, self.style_mixing)
+        return mix_styles(ws, others, self.style_mixing, live=2 * self.stage.level + 2)
 
     def synthesis(self, ws: Tensor) -> Tensor:
         """Codes [n, l, d] to images [n, c, h, w] of the level in play."""

@@ -105,7 +105,18 @@ D = with_rounds(  # path length regularisation
 )
 C = replace(D, path_weight=None)  # lazy regularisation
 B = replace(C, r1_every=1)  # weight demodulation
-RELEASE = replace(F, batch=64, rounds=390_625, channel_base=16384, **optimizers(0.0025))
+RELEASE = replace(
+    F,
+    batch=64,
+    rounds=390_625,
+    resolution=256,
+    channel_base=16384,
+    stddev_group=8,
+    r1_gamma=1.0,
+    ema_halflife_kimg=20.0,
+    mirror=False,
+    **optimizers(0.0025),
+)
 CIFAR = replace(
     RELEASE,
     rounds=1_562_500,
@@ -120,7 +131,6 @@ CIFAR = replace(
     style_mixing=0.0,
     ema_halflife_kimg=500.0,
     ema_rampup=0.05,
-    mirror=False,
 )
 SMALL = replace(  # 32 pixels on two cores: at most 64 channels, codes of 64, two mapping layers, gamma by the rule, an average of short memory
     F,
