@@ -23,7 +23,7 @@ class EvaluateFlags:
         target: a run folder; or a folder of images, a .npy or .npz file, or the name of a data set.
         against: real data by name or path; None means what the run was trained on.
         metrics: names with commas between, such as fd,precision-recall; None means the quick score, or fd with another extractor.
-        extractor: of the features of images: quick, lite0, inception, clip, dinov2, vgg16, or module:attribute of your own.
+        extractor: of the features of images: quick, lite0, inception, clip, dinov2, vgg16, discriminator (a run's), or module:attribute of your own.
         weights: file of the extractor's weights, in place of the one in the cache.
         distance: of ppl-... and diversity: quick, lite0, vgg16, lpips, or module:attribute of your own; None means the extractor's own layers.
         segmenter: of fsd: module:attribute of your own.

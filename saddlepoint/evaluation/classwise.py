@@ -101,6 +101,16 @@ def wilson(right: int, total: int, z: float = 1.959963984540054) -> tuple[float,
     return float(max(middle - half, 0.0)), float(min(middle + half, 1.0))
 
 
+def error_of_share(share: float, total: int) -> float:
+    """Standard error of a share: half of Wilson's interval at one deviation, so that it is not 0 where all are right.
+
+    >>> round(error_of_share(1.0, 99), 4), round(error_of_share(0.5, 9999), 4)
+    (0.005, 0.005)
+    """
+    low, high = wilson(round(share * total), total, 1.0)
+    return (high - low) / 2
+
+
 def as_labels(labels: Values, n: int | None, name: str) -> NDArray[np.int64]:
     """Integer labels [n], checked."""
     array = labels.detach().cpu().numpy() if isinstance(labels, Tensor) else np.asarray(labels)

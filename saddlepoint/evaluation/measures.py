@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from saddlepoint.evaluation import scoring, scoring_extras, scoring_pairs, trainee
+from saddlepoint.evaluation import scoring, scoring_extras, scoring_pairs, scoring_probes, trainee
 from saddlepoint.evaluation.case import Case, Run
 from saddlepoint.evaluation.msssim import number_of_scales
 from saddlepoint.evaluation.scoring import GROUPS, LIMIT, SPLITS
@@ -110,6 +110,12 @@ def _path(space: Literal["z", "w"], sampling: Literal["full", "end"], *, crop: b
         cost=_cost_of_path,
     )
 
+
+PROBES: tuple[tuple[str, str, Better, Run, str, str], ...] = (
+    ("svm", "svm_error", "lower", scoring_probes.svm, "test error of an L2-SVM on 100 labels a class, of the extractor's features", "over 20 draws"),
+    ("probe", "probe", "higher", scoring_probes.probe, "test accuracy of logistic regression on the extractor's features", "binomial"),
+    ("1nn", "1nn", "higher", scoring_probes.neighbour, "share of test samples whose nearest neighbour has their class", "binomial"),
+)  #: of features, whatever the generated samples
 
 MEASURES = {
     measure.name: measure
@@ -267,6 +273,19 @@ MEASURES = {
             settings={"rows": LIMIT, "error": "jackknife over generated samples"},
             kinds=("image",),
         ),
+        *(
+            Measure(
+                name=name,
+                better={score: better},
+                run=run,
+                about=about,
+                settings={"split": "3/5 to learn, 1/5 to choose, 1/5 to test", "rows": LIMIT, "error": error},
+                kinds=("image",),
+                floor=False,
+                cost=lambda case: f"fits classifiers on {min(len(case.real), LIMIT):,} real samples of {case.real.extractor.dimension} features",
+            )
+            for name, score, better, run, about, error in PROBES
+        ),
     )
 }
 
@@ -275,5 +294,4 @@ HINTS = {
     "fid": "fd with --extractor inception",
     "intra-fid": "class-fd with --extractor inception",
     "fcn": "the function saddlepoint.evaluation.fcn_score: it takes the label maps that images were made from",
-    "svm": "the function saddlepoint.evaluation.probes.few_label_svm: it takes a discriminator's features",
 }  #: names that are known from elsewhere, and what they are here

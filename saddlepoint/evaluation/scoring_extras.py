@@ -16,7 +16,7 @@ from torch import Tensor
 
 from saddlepoint.errors import UsageError
 from saddlepoint.evaluation.case import Case, Result
-from saddlepoint.evaluation.classwise import classification_accuracy
+from saddlepoint.evaluation.classwise import classification_accuracy, error_of_share
 from saddlepoint.evaluation.copying import statistic_of_distances, verdict_of_distances
 from saddlepoint.evaluation.extractors import Extractor, pixels_as_they_are
 from saddlepoint.evaluation.neighbours import nearest
@@ -56,8 +56,7 @@ def _copying(case: Case, extractor: Extractor, suffix: str) -> Result:
     usual, found = (nearest_distances(train, rows) for rows in sides)
     said = verdict_of_distances(usual, found, alpha=ALPHA, seed=case.extras.seed)
     values = {"copy_ratio": said.ratio.value, "copy_suspects": said.suspects}
-    share = math.sqrt(said.suspects * (1 - said.suspects) / len(found))
-    known = {"copy_ratio": said.ratio.error, "copy_suspects": share}
+    known = {"copy_ratio": said.ratio.error, "copy_suspects": error_of_share(said.suspects, len(found))}
     floors = {"copy_ratio": 1.0, "copy_suspects": 0.01, "copy_statistic": 0.0}
     cells = KMeans(CELLS, n_init=3, random_state=case.extras.seed).fit(train.rows(limit=LIMIT))
     try:
@@ -104,7 +103,7 @@ def accuracy_of_trained(case: Case, errors: bool = True) -> Result:
     error = NAN
     if errors and len(images) >= 2 * THIRDS:
         thirds = [classification_accuracy(train, images[i::THIRDS], labels[i::THIRDS], tests, truth).value for i in range(THIRDS)]  # type: ignore[arg-type]
-        error = math.sqrt(found.value * (1 - found.value) / len(tests) + float(np.var(thirds, ddof=1)) / THIRDS)
+        error = math.hypot(error_of_share(found.value, len(tests)), float(np.std(thirds, ddof=1)) / math.sqrt(THIRDS))
     return Result(values={"cas": found.value}, errors={"cas": error}, details=details)
 
 

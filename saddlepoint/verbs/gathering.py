@@ -14,10 +14,12 @@ from saddlepoint.data.records import Dataset
 from saddlepoint.data.sources import open_data
 from saddlepoint.draws import derive_seed
 from saddlepoint.errors import UsageError
+from saddlepoint.games.game import Game
 from saddlepoint.training.run import Run
 
 if TYPE_CHECKING:
     from saddlepoint.evaluation.case import Extras
+    from saddlepoint.evaluation.extractors import Extractor
     from saddlepoint.evaluation.measures import Measure
     from saddlepoint.evaluation.sets import SampleSet
     from saddlepoint.evaluation.walks import Walk
@@ -38,14 +40,29 @@ class Asking:
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
-    """Generated samples, real data, what is to be said of them and in their protocol; and the run and its generator, where there is one."""
+    """Generated samples, real data, what is to be said of them and in their protocol; and the run, its game and its walk, where there are any."""
 
     fake: SampleSet
     real: Dataset
     about: dict[str, Any]
     stamp: dict[str, Any] = field(default_factory=dict)
     run: Run | None = None
+    game: Game | None = None
     walk: Walk | None = None
+
+
+def choose_extractor(name: str, found: Found, weights: str | Path | None, device: str) -> Extractor | None:
+    """The extractor of images by name, or the run's own discriminator; None for points."""
+    from saddlepoint.evaluation.extractors import open_extractor
+    from saddlepoint.evaluation.scoring_probes import discriminator_features
+
+    if found.fake.kind != "image":
+        return None
+    if name != "discriminator":
+        return open_extractor(name, weights=None if weights is None else Path(weights), device=device)
+    if found.game is None:
+        raise UsageError("The extractor discriminator is that of a run; these samples have none. Name a run folder, or another extractor.")
+    return discriminator_features(found.game, found.fake.shape)
 
 
 def gather_extras(

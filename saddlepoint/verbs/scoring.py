@@ -17,7 +17,7 @@ from saddlepoint.errors import StorageError, UsageError
 from saddlepoint.training import machine
 from saddlepoint.training.checkpoint import list_checkpoints
 from saddlepoint.verbs.choosing import holds_points
-from saddlepoint.verbs.gathering import Asking, Found, gather_extras
+from saddlepoint.verbs.gathering import Asking, Found, choose_extractor, gather_extras
 from saddlepoint.verbs.using import as_sampler, load
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def evaluate(
             n images float [n, c, h, w] in [-1, 1], or points [n, d].
         against: real data by name or path; None means what the run was trained on.
         metrics: names, in a sequence or with commas between; see saddlepoint.evaluation.measures.MEASURES. None: the quick score, or "fd".
-        extractor: of the features of images: quick, lite0, inception, clip, dinov2, vgg16 or module:attribute.
+        extractor: of the features of images: quick, lite0, inception, clip, dinov2, vgg16, a run's own discriminator, or module:attribute.
         weights: file of the extractor's weights, in place of the one in the cache.
         distance: of path lengths and diversity: quick, lite0, vgg16, lpips or module:attribute; None: the extractor's own layers.
         segmenter: of fsd: module:attribute.
@@ -75,7 +75,6 @@ def evaluate(
     """
     from saddlepoint.evaluation.engine import divide, find_measures
     from saddlepoint.evaluation.engine import evaluate as score
-    from saddlepoint.evaluation.extractors import open_extractor
 
     if num is not None and num < 2:
         raise UsageError(f"At least 2 generated samples are needed; num is {num}.")
@@ -87,11 +86,10 @@ def evaluate(
     if quick:
         result = _quick_score(found.fake, found.real, num, seed)
     else:
-        images = found.fake.kind == "image"
         extras = gather_extras(
             chosen, found, extractor=extractor, distance=distance, segmenter=segmenter, held_out=held_out, seed=seed, device=device
         )
-        seen_by = open_extractor(extractor, weights=None if weights is None else Path(weights), device=device) if images else None
+        seen_by = choose_extractor(extractor, found, weights, device)
         compared, held = divide(found.real, num_real, found.fake.num, seed)
         result = score(compared, held, found.fake, metrics=names, extractor=seen_by, extras=extras, tell=show)
     stamp = {"content_hash": found.real.spec.content_hash, "seed": seed, "version": __version__, "commit": machine.commit()}
@@ -139,7 +137,7 @@ def _of_run(ask: Asking, against: str | None, resolution: int | None, checkpoint
         "samples_hash": fake.content_hash,
         "classes": None if classes is None else "in the proportions of the real data",
     }
-    return Found(fake=fake, real=real, about=about, stamp=stamp, run=run, walk=walk_of(game))
+    return Found(fake=fake, real=real, about=about, stamp=stamp, run=run, game=game, walk=walk_of(game))
 
 
 def _counts(real: Dataset, names: tuple[str, ...], num_classes: int) -> tuple[int, ...]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 import saddlepoint
 from saddlepoint.cli.main import main
@@ -19,7 +19,10 @@ from saddlepoint.evaluation.case import Extras
 from saddlepoint.evaluation.engine import evaluate
 from saddlepoint.evaluation.extractors import open_extractor
 from saddlepoint.evaluation.parzen import parzen_window
+from saddlepoint.evaluation.probes import pooled_features
+from saddlepoint.evaluation.scoring_probes import discriminator_features
 from saddlepoint.evaluation.sets import Classes, SampleSet, of_data, of_function, with_classes_of
+from saddlepoint.networks.dcgan import DCGANDiscriminator
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -306,3 +309,39 @@ def test_every_dear_metric_says_its_cost_first(monkeypatch) -> None:
 def test_few_samples_of_every_biased_distance_are_noted() -> None:
     notes = evaluate(part(0, 200), None, part(200, 400), metrics=["fd", "class-fd"], extractor=open_extractor("quick"))["notes"]
     assert any(note.startswith("fd, class-fd: 200 samples a side are few") and "prefer kid" in note for note in notes)
+
+
+# -- probes --------------------------------------------------------------------------------------------------------------------------------
+
+
+def test_probes_of_an_extractor_against_pixels() -> None:
+    result = saddlepoint.evaluate("digits:test", against="digits:train", metrics="probe,1nn,svm", num=50, num_real=500, extractor="quick")
+    scores, details = result["scores"], result["details"]
+    assert scores["1nn"]["value"] > 0.9 and scores["probe"]["value"] > 0.9 and scores["svm_error"]["value"] < 0.15
+    assert 0 < details["probe"]["pixels"] < 1 and 0 < details["svm"]["pixels"] < 0.4 and details["svm"]["labels_a_class"] <= 100
+    assert all(score["floor"] is None and score["error"] >= 0 for score in scores.values())
+    assert scores["1nn"]["error"] > 0 < scores["probe"]["error"]  # though all may be right
+    with pytest.raises(UsageError, match="1nn needs real samples of every class to learn from; 12 came"):
+        saddlepoint.evaluate("digits:test", against="digits:train", metrics="1nn", num=20, num_real=12)
+
+
+def test_a_discriminator_is_an_extractor(run) -> None:
+    result = saddlepoint.evaluate(run, metrics="1nn,fd", num=100, num_real=200, extractor="discriminator")
+    assert result["protocol"]["extractor"] == "discriminator" and result["protocol"]["dimension"] % 16 == 0
+    assert result["scores"]["1nn"]["value"] > 0.5
+    with pytest.raises(UsageError, match="The extractor discriminator is that of a run"):
+        saddlepoint.evaluate("digits", against="digits", metrics="fd", num=20, extractor="discriminator")
+
+
+def test_dcgan_features_are_the_pooled_activations_of_its_layers() -> None:
+    game = nn.Module()
+    game.discriminator, game.num_classes = DCGANDiscriminator((3, 32, 32), width=4), None
+    extractor = discriminator_features(game, (3, 32, 32))
+    assert extractor.dimension == 16 * (4 + 8 + 16)  # maps of 16, 8 and 4 pixels
+    images = torch.randint(0, 256, (5, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    x, maps = images / 127.5 - 1, []
+    with torch.no_grad():
+        for level in game.discriminator.levels:
+            x = level(x)
+            maps.append(x.clone())
+    assert torch.allclose(extractor(images)["features"], pooled_features(maps), atol=1e-6)
