@@ -45,8 +45,9 @@ class SpectralNorm(nn.Module):
             self.u = F.normalize(matrix @ self.v, dim=0, eps=EPS)
 
     def sigma(self, weight: Tensor) -> Tensor:
-        """Estimate u^T W v of the largest singular value, a scalar."""
-        return torch.dot(self.u, weight.flatten(1) @ self.v)
+        """Estimate u^T W v of the largest singular value, a scalar; in the weight's own precision under autocast too."""
+        with torch.autocast(weight.device.type, enabled=False):
+            return torch.dot(self.u, weight.flatten(1) @ self.v)
 
     def forward(self, weight: Tensor) -> Tensor:
         """The normalised weight, of the same shape."""

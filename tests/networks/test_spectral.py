@@ -105,3 +105,15 @@ def test_spectra_of_all_layers(network: nn.Module) -> None:
 
 def test_nothing_to_refresh_is_no_error() -> None:
     refresh_spectral_norms(nn.Linear(2, 2))
+
+
+def test_sigma_keeps_its_precision_under_autocast(network: nn.Module) -> None:
+    """bf16 has three digits: sigma and the power iteration stay in the weight's own precision, the layer's product does not."""
+    layer = network.float()[2]
+    x = torch.randn(3, 128)
+    plain = layer.spectral.sigma(layer.weight)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(layer.spectral.sigma(layer.weight), plain)
+        assert layer(x).dtype == torch.bfloat16
+        layer(x).sum().backward()
+    assert layer.weight.grad is not None and layer.weight.grad.dtype == torch.float32
