@@ -23,6 +23,8 @@ from saddlepoint.zoo import rpgan
 from saddlepoint.zoo import sagan
 from saddlepoint.zoo import sngan
 from saddlepoint.zoo import ssgan
+from saddlepoint.zoo import stylegan
+from saddlepoint.zoo import stylegan2
 from saddlepoint.zoo import stylegan2_ada
 from saddlepoint.zoo import ttur
 from saddlepoint.zoo import unrolled

@@ -16,6 +16,7 @@ from saddlepoint.games.growing import GrowingConfig, GrowingGame, with_rounds
 from saddlepoint.games.path_length import PathLength
 from saddlepoint.games.player import Adam
 from saddlepoint.games.terms import R1, Term
+from saddlepoint.networks.stylegan import StyleGANDiscriminator, StyleGANGenerator
 from saddlepoint.networks.stylegan2 import Architecture, Channels, StyleGAN2Generator
 from saddlepoint.networks.stylegan2_discriminator import StyleGAN2Discriminator
 from saddlepoint.objectives.minimax import NonSaturating
@@ -31,6 +32,7 @@ class StyleGAN2Config(GrowingConfig):
     """Table 1 and Appendix B of the paper; conditional means labels in the mapping network and a projection discriminator.
 
     Attributes:
+        stylegan: the networks of StyleGAN (configuration A), whose widths and lengths these settings then are.
         code_dim: of the style codes w.
         mapping_layers: of the mapping network.
         channel_base: a level of r pixels has channel_base / r channels, at most ``width``.
@@ -51,6 +53,7 @@ class StyleGAN2Config(GrowingConfig):
     first_level: int | None = None
     ema_decay: float | None = None
     ema_halflife_kimg: float | None = 10.0
+    stylegan: bool = False
     code_dim: int = 512
     mapping_layers: int = 8
     channel_base: int = 32768
@@ -74,6 +77,8 @@ class StyleGAN2Config(GrowingConfig):
                 f"Growing needs the architecture orig in both networks; they are {self.g_architecture} and {self.d_architecture}. "
                 "Choose --g-architecture orig --d-architecture orig, or leave --first-level out."
             )
+        if self.stylegan and (self.first_level is None or self.path_weight):
+            raise UsageError("StyleGAN's networks grow and have no path length regularisation here. Choose --preset a, or leave --stylegan out.")
         if self.r1_every < 1 or self.path_every < 1:
             raise UsageError(f"r1_every and path_every must be at least 1; they are {self.r1_every} and {self.path_every}.")
 
@@ -105,6 +110,7 @@ D = with_rounds(  # path length regularisation
 )
 C = replace(D, path_weight=None)  # lazy regularisation
 B = replace(C, r1_every=1)  # weight demodulation
+A = replace(B, stylegan=True)  # baseline StyleGAN
 RELEASE = replace(
     F,
     batch=64,
@@ -161,6 +167,8 @@ def networks(config: StyleGAN2Config, data: Dataset) -> Pair:
     """G and D for this data."""
     shape, channels, classes = image_shape(data.spec), Channels(base=config.channel_base, most=config.width), num_classes(config, data)
     grows = config.first_level is not None
+    if config.stylegan:
+        return _stylegan(config, shape, channels, classes)
     generator = StyleGAN2Generator(
         shape,
         latent_dim=config.latent_dim,
@@ -177,6 +185,21 @@ def networks(config: StyleGAN2Config, data: Dataset) -> Pair:
         shape, channels=channels, architecture=config.d_architecture, growing=grows, num_classes=classes, stddev_group=config.stddev_group or 0
     )
     return generator, discriminator
+
+
+def _stylegan(config: StyleGAN2Config, shape: tuple[int, int, int], channels: Channels, classes: int | None) -> Pair:
+    """The networks of configuration A."""
+    generator = StyleGANGenerator(
+        shape,
+        latent_dim=config.latent_dim,
+        code_dim=config.code_dim,
+        mapping_layers=config.mapping_layers,
+        channels=channels,
+        num_classes=classes,
+        noise=config.noise,
+        style_mixing=config.style_mixing,
+    )
+    return generator, StyleGANDiscriminator(shape, channels=channels, num_classes=classes, stddev_group=config.stddev_group or 0)
 
 
 def regularisers(config: StyleGAN2Config, data: Dataset) -> list[Term]:
@@ -209,7 +232,7 @@ def play(config: StyleGAN2Config, data: Dataset, pair: Pair, **settings: Any) ->
     year=2020,
     url="https://arxiv.org/abs/1912.04958",
     needs=("image",),
-    presets={"paper": F, "e": E, "d": D, "c": C, "b": B, "paper256": RELEASE, "cifar": CIFAR, "small": SMALL},
+    presets={"paper": F, "e": E, "d": D, "c": C, "b": B, "a": A, "paper256": RELEASE, "cifar": CIFAR, "small": SMALL},
 )
 def stylegan2(config: StyleGAN2Config, data: Dataset) -> AdversarialGame:
     """Non-saturating game with lazy regularisation."""

@@ -59,7 +59,7 @@ TINY: dict[str, int] = {
     "lecam_start": 0,
     "resolution": 128,
 }
-UNBOUNDED = {"began", "lapgan", "progan", "stylegan2", "stylegan2-ada", "r3gan"}  # their generators end without tanh, as published
+UNBOUNDED = {"began", "lapgan", "progan", "stylegan", "stylegan2", "stylegan2-ada", "r3gan"}  # their generators end without tanh, as published
 RECIPES = list_recipes()
 CASES = [(recipe, kind) for recipe in RECIPES for kind in ("image", "points") if kind in recipe.needs]
 case = pytest.mark.parametrize(("recipe", "kind"), CASES, ids=[f"{recipe.name}-{kind}" for recipe, kind in CASES])
