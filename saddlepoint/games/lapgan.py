@@ -144,7 +144,7 @@ class PyramidGame(Game):
             for player, times in turns:
                 loss = self.discriminator_loss if player == "discriminator" else self.generator_loss
                 for step in range(times):
-                    yield Turn(f"{player}_{self.names[index]}", "new" if step else "same", partial(loss, index), f"{player}_turn")
+                    yield Turn(f"{player}_{self.names[index]}", "new" if step else "same", partial(loss, index), f"{player}_turn_{self.names[index]}")
 
     def discriminator_loss(self, index: int, batch: Batch) -> Loss:
         """D of a level on the even records, as they are, and on bands generated for the odd ones."""
