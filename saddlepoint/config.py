@@ -54,6 +54,8 @@ def _decode(hint: Any, data: Any, where: str) -> Any:
         return data
     if origin is tuple:
         inner = typing.get_args(hint)
+        if not isinstance(data, list | tuple) or (inner[-1] is not Ellipsis and len(data) != len(inner)):
+            raise UsageError(f"{where} must be a list of {'values' if inner[-1] is Ellipsis else len(inner)}; it is {data!r}.")
         hints = [inner[0]] * len(data) if inner[-1] is Ellipsis else inner
         return tuple(_decode(h, d, f"{where}[{i}]") for i, (h, d) in enumerate(zip(hints, data, strict=True)))
     if dataclasses.is_dataclass(hint):

@@ -1,10 +1,11 @@
-"""Arrays in .npy and .npz files: images of bytes, or points of floats, with labels where an .npz has them.
+"""Arrays in .npy and .npz files: images of bytes, 16-bit levels or floats, or points of floats, with labels where an .npz has them.
 
 Axes: n records, c channels, h w image, d point dimension.
 """
 
 from __future__ import annotations
 
+import logging
 import zipfile
 from pathlib import Path
 
@@ -23,7 +24,10 @@ from saddlepoint.errors import DataError, UsageError
 SUFFIXES = (".npy", ".npz")
 SAMPLE_NAMES = ("images", "image", "x", "data", "points", "point", "arr_0")
 LABEL_NAMES = ("labels", "label", "y", "arr_1")
-EXPECTED = "uint8 images [n, h, w], [n, h, w, c] or [n, c, h, w] with c 1 or 3, or floating-point points [n, d]"
+MOST_CHANNELS = 8
+EXPECTED = "images [n, h, w], [n, h, w, c] or [n, c, h, w] of uint8, uint16 or floats with 1 to 8 channels, or floating-point points [n, d]"
+
+log = logging.getLogger("saddlepoint")
 
 
 def open_array_file(path: Path, request: Request) -> ArrayDataset:
@@ -41,7 +45,7 @@ def open_array_file(path: Path, request: Request) -> ArrayDataset:
             raise UsageError(f"{path} holds points, which have no resolution and no channels. Leave those settings out.")
         return _points(samples.astype(np.float32), classes, class_names, path, request)
     images = _images(samples, path)
-    check_square(images, str(path))
+    check_square(images, str(path), request.resolution)
     return image_dataset(request, images, classes, class_names)
 
 
@@ -97,19 +101,51 @@ def _check_labels(labels: NDArray[np.generic], num_records: int, path: Path) -> 
 
 
 def _images(samples: NDArray[np.generic], path: Path) -> torch.Tensor:
-    layout = None
-    if samples.dtype == np.uint8 and samples.ndim == 3:
-        layout = (0, 3, 1, 2)  # n h w (1) -> n 1 h w
-    elif samples.dtype == np.uint8 and samples.ndim == 4:
-        layout = (0, 1, 2, 3) if samples.shape[1] in (1, 3) else (0, 3, 1, 2) if samples.shape[3] in (1, 3) else None  # n h w c -> n c h w
+    """Images [n, c, h, w]: bytes as they are (mapped from the file where they lie in it so), deeper ones as float32 in [-1, 1]."""
+    layout = _layout(samples.shape, path) if _is_image(samples) else None
     if layout is None:
         raise DataError(f"{path} holds {samples.dtype} of shape {samples.shape}; expected {EXPECTED}.")
-    tensor = (
-        _mapped(samples, path)
-        if isinstance(samples, np.memmap) and samples.flags.c_contiguous
-        else torch.from_numpy(np.array(samples, np.uint8, order="C"))
-    )
+    if samples.dtype != np.uint8:
+        tensor = torch.from_numpy(_deep(samples, path))
+    elif isinstance(samples, np.memmap) and samples.flags.c_contiguous:
+        tensor = _mapped(samples, path)
+    else:
+        tensor = torch.from_numpy(np.array(samples, np.uint8, order="C"))
     return (tensor[..., None] if tensor.ndim == 3 else tensor).permute(layout)
+
+
+def _is_image(samples: NDArray[np.generic]) -> bool:
+    deep = samples.dtype == np.uint16 or np.issubdtype(samples.dtype, np.floating)
+    return samples.ndim in (3, 4) and (samples.dtype == np.uint8 or bool(deep))
+
+
+def _layout(shape: tuple[int, ...], path: Path) -> tuple[int, ...] | None:
+    """Order of the axes that gives n c h w; None where neither the second nor the last axis can be channels."""
+    first, last = (0, 1, 2, 3), (0, 3, 1, 2)
+    if len(shape) == 3 or (shape[1] not in (1, 3) and shape[3] in (1, 3)):
+        return last  # n h w (1), n h w c
+    if shape[1] in (1, 3):
+        return first
+    fits = [layout for layout, axis in ((first, 1), (last, 3)) if shape[axis] <= MOST_CHANNELS]
+    if len(fits) == 2:
+        raise DataError(
+            f"{path} of shape {list(shape)} can be read as {shape[1]} or as {shape[3]} channels. Save it as [n, c, h, w] with larger images."
+        )
+    return fits[0] if fits else None
+
+
+def _deep(samples: NDArray[np.generic], path: Path) -> NDArray[np.float32]:
+    """16-bit levels, or floats of one of the two usual ranges, as float32 in [-1, 1]."""
+    if samples.dtype == np.uint16:
+        return (samples.astype(np.float32) / 32767.5 - 1).astype(np.float32)
+    values = samples.astype(np.float32)
+    low, high = float(values.min()), float(values.max())
+    if not (low >= -1 and high <= 1):  # NaN is neither
+        raise DataError(f"{path} holds floating-point images with values from {low:g} to {high:g}; expected [0, 1] or [-1, 1]. Scale them.")
+    if low >= 0:
+        log.warning("%s holds images from %g to %g: read as [0, 1].", path, low, high)
+        values = 2 * values - 1
+    return values
 
 
 def _mapped(samples: np.memmap, path: Path) -> torch.Tensor:

@@ -14,7 +14,7 @@ import torch
 
 from saddlepoint.data.arrays import ArrayDataset
 from saddlepoint.data.cache import Packed, PackWriter, pack_key, read_pack
-from saddlepoint.data.images import CHUNK, Header, Pixels, batched, check_request, decode, pool, read_header
+from saddlepoint.data.images import CHUNK, Header, Pixels, Resolution, batched, check_request, decode, pool, read_header
 from saddlepoint.data.records import DataSpec
 from saddlepoint.errors import DataError
 
@@ -29,7 +29,7 @@ IN_MEMORY = 32  # decoded images held before they are written
 
 log = logging.getLogger("saddlepoint")
 Result = TypeVar("Result")
-Decode = Callable[[Path, int | None, int], Pixels]
+Decode = Callable[[Path, Resolution | None, int], Pixels]
 
 
 @dataclass
@@ -74,7 +74,7 @@ class Damage:
             )
 
 
-def open_folder(root: Path, name: str, resolution: int | None, channels: int | None) -> ArrayDataset:
+def open_folder(root: Path, name: str, resolution: Resolution | None, channels: int | None) -> ArrayDataset:
     """All images below ``root``; sub-folders directly below it are the classes.
 
     Each image is turned upright (EXIF), put on white where it is transparent, cropped to its largest centred square and resized with antialiasing.
@@ -86,10 +86,10 @@ def open_folder(root: Path, name: str, resolution: int | None, channels: int | N
 def open_found(
     found: Found,
     name: str,
-    resolution: int | None,
+    resolution: Resolution | None,
     channels: int | None,
     *,
-    decode: Decode = decode,
+    read: Decode | None = None,
     layout: str = "",
     wide: int = 1,
 ) -> ArrayDataset:
@@ -100,14 +100,14 @@ def open_found(
         name: of the data set.
         resolution: see :func:`open_folder`.
         channels: see :func:`open_folder`.
-        decode: path, resolution, channels -> pixels uint8 [c, h, w] of a record.
-        layout: what ``decode`` makes, where it is not one square image.
+        read: path, resolution, channels -> pixels uint8 [c, h, w] of a record; None: :func:`saddlepoint.data.images.decode`.
+        layout: what ``read`` makes, where it is not one square image.
         wide: width over height of the files, where they are not resized.
     """
     check_request(resolution, channels)
     asked = {"resolution": resolution, "channels": channels, "labels": found.class_names} | ({"layout": layout} if layout else {})
     key = pack_key(found.root, found.paths, asked)
-    packed = read_pack(key) or _pack(found, key, resolution, channels, decode, wide)
+    packed = read_pack(key) or _pack(found, key, resolution, channels, read or decode, wide)
     for note in packed.notes:
         log.warning(note)
     labels = {"label": torch.tensor(packed.labels, dtype=torch.int64)} if found.labels is not None else {}
@@ -156,7 +156,7 @@ def find_images(root: Path) -> Found:
     return Found(root, paths, [classes.index(top) for top in tops], classes)
 
 
-def _pack(found: Found, key: str, resolution: int | None, channels: int | None, decode: Decode, wide: int) -> Packed:
+def _pack(found: Found, key: str, resolution: Resolution | None, channels: int | None, read: Decode, wide: int) -> Packed:
     damage = Damage(found.root, len(found.paths))
     headers = _on_all_cores(found, range(len(found.paths)), read_header, damage)
     damage.check()
@@ -166,7 +166,7 @@ def _pack(found: Found, key: str, resolution: int | None, channels: int | None, 
     names, labels = [], []
     with PackWriter(key) as writer:
         for rows in batched(list(headers), IN_MEMORY):
-            for row, pixels in _on_all_cores(found, rows, lambda path: decode(path, resolution, channels), damage).items():
+            for row, pixels in _on_all_cores(found, rows, lambda path: read(path, resolution, channels), damage).items():
                 _write(writer, pixels)
                 names.append(found.paths[row])
                 labels.append(found.labels[row] if found.labels is not None else 0)
@@ -217,7 +217,9 @@ def _check_sizes(root: Path, headers: dict[int, Header], wide: int) -> None:
     else:
         sides = sorted(sizes)
         held = f"have {len(sizes)} different sizes, from {sides[0][0]}x{sides[0][1]} to {sides[-1][0]}x{sides[-1][1]} pixels"
-    raise DataError(f"The images in {root} {held}. Say to which square they are to be cropped and resized: --resolution 64, for example.")
+    raise DataError(
+        f"The images in {root} {held}. Say to what they are to be cropped and resized: --resolution 64, or --resolution 48 64 (height and width)."
+    )
 
 
 def _notes(found: Found, headers: dict[int, Header], damage: Damage) -> list[str]:

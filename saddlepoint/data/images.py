@@ -27,6 +27,26 @@ EXIF_ORIENTATION = 0x0112
 CHUNK = 1024
 
 Pixels = NDArray[np.uint8]
+Resolution = int | tuple[int, int]  # side of a square, or height and width
+
+
+def size_of(resolution: Resolution) -> tuple[int, int]:
+    """Height and width.
+
+    >>> size_of(32), size_of((32, 48))
+    ((32, 32), (32, 48))
+    """
+    return (resolution, resolution) if isinstance(resolution, int) else (resolution[0], resolution[1])
+
+
+def resolution_of(shape: Sequence[int]) -> Resolution:
+    """The resolution of images of shape [..., h, w].
+
+    >>> resolution_of((3, 32, 32)), resolution_of((3, 32, 48))
+    (32, (32, 48))
+    """
+    height, width = shape[-2:]
+    return height if height == width else (height, width)
 
 
 @dataclass(frozen=True)
@@ -45,10 +65,10 @@ class Header:
     alpha: bool
 
 
-def check_request(resolution: int | None, channels: int | None) -> None:
+def check_request(resolution: Resolution | None, channels: int | None) -> None:
     """Refuse a resolution or a number of channels that no image can have."""
-    if resolution is not None and resolution < 1:
-        raise UsageError(f"The resolution is a number of pixels, at least 1; {resolution} was given.")
+    if resolution is not None and min(size_of(resolution)) < 1:
+        raise UsageError(f"The resolution is a number of pixels, or a height and a width, each at least 1; {resolution} was given.")
     if channels not in (None, 1, 3):
         raise UsageError(f"Images are read with 1 channel (grey) or 3 (RGB); {channels} was asked for.")
 
@@ -59,19 +79,19 @@ def read_header(path: Path) -> Header:
         return Header(image.width, image.height, grey=image.mode in GREY_MODES, alpha=has_alpha(image))
 
 
-def decode(path: Path, resolution: int | None, channels: int) -> Pixels:
-    """One file as uint8 [c, r, r]: upright, on white, its largest centred square, resized with antialiasing.
+def decode(path: Path, resolution: Resolution | None, channels: int) -> Pixels:
+    """One file as uint8 [c, h, w]: upright, on white, its largest centred square (or rectangle of the shape asked for), resized with antialiasing.
 
     Args:
         path: an image file; of an animation the first frame is taken.
-        resolution: r; None keeps the square as it is.
+        resolution: side, or height and width; None keeps the square as it is.
         channels: c, 1 or 3.
 
     Raises:
         ValueError: pixels of 32 bits, whose white nobody can know.
         Exception: whatever Pillow raises for damaged files.
     """
-    return squared(upright(path, channels), resolution)
+    return fitted(upright(path, channels), resolution)
 
 
 def upright(path: Path, channels: int) -> Image.Image:
@@ -87,13 +107,15 @@ def upright(path: Path, channels: int) -> Image.Image:
         return image.convert("RGB" if channels == 3 else "L")
 
 
-def squared(image: Image.Image, resolution: int | None) -> Pixels:
-    """The largest centred square of a picture as uint8 [c, r, r], resized with antialiasing; None keeps its size."""
-    side = min(image.size)
-    left, top = (image.width - side) // 2, (image.height - side) // 2
-    image = image.crop((left, top, left + side, top + side))
-    if resolution is not None and resolution != side:
-        image = image.resize((resolution, resolution), Image.Resampling.LANCZOS)
+def fitted(image: Image.Image, resolution: Resolution | None) -> Pixels:
+    """The largest centred part of a picture that has the shape asked for, as uint8 [c, h, w], resized with antialiasing; None: a square as it is."""
+    height, width = size_of(resolution or 1)
+    scale = min(image.width / width, image.height / height)
+    inside = round(width * scale), round(height * scale)
+    left, top = (image.width - inside[0]) // 2, (image.height - inside[1]) // 2
+    image = image.crop((left, top, left + inside[0], top + inside[1]))
+    if resolution is not None and (width, height) != inside:
+        image = image.resize((width, height), Image.Resampling.LANCZOS)
     pixels = np.asarray(image)
     return np.ascontiguousarray(pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1))  # h w [c] -> c h w
 
@@ -131,6 +153,8 @@ def with_channels(images: Tensor, channels: int | None) -> Tensor:
     present = images.shape[1]
     if channels is None or channels == present:
         return images
+    if present not in (1, 3) or images.dtype != torch.uint8:
+        raise UsageError(f"Only grey and RGB images of 8 bits can change their channels; these have {present} of {images.dtype}. Leave channels out.")
     if channels == 3:
         return images.expand(-1, 3, -1, -1).contiguous()
     luma = torch.tensor([299, 587, 114], dtype=torch.int32).view(1, 3, 1, 1)
@@ -142,27 +166,28 @@ def with_channels(images: Tensor, channels: int | None) -> Tensor:
     )
 
 
-def resized(images: Tensor, resolution: int | None, *, pad: bool = False) -> Tensor:
-    """Square images at another resolution, antialiased (Lanczos).
+def resized(images: Tensor, resolution: Resolution | None, *, pad: bool = False) -> Tensor:
+    """Images at another resolution, antialiased (Lanczos); the largest centred part that has its shape.
 
     Args:
-        images: uint8 [n, c, h, h].
-        resolution: None or h: nothing is done.
+        images: uint8 or float32 [n, c, h, w].
+        resolution: None or the images' own: nothing is done.
         pad: images on a black ground (MNIST and its kin): 28 becomes 32 by two black pixels all around, as is the custom, and stays sharp.
     Returns:
-        uint8 [n, c, resolution, resolution].
+        [n, c, *resolution], of the same type; floats stay in [-1, 1].
     """
-    side = images.shape[-1]
-    if resolution is None or resolution == side:
+    own = tuple(images.shape[-2:])
+    if resolution is None or size_of(resolution) == own:
         return images
-    if pad and (side, resolution) == (28, 32):
+    if pad and (own, resolution) == ((28, 28), 32):
         return torch.nn.functional.pad(images, (2, 2, 2, 2))
     source = images.numpy()
-    target = np.empty((*source.shape[:2], resolution, resolution), np.uint8)
+    lowest, highest = (0, 255) if source.dtype == np.uint8 else (-1, 1)
+    target = np.empty((*source.shape[:2], *size_of(resolution)), source.dtype)
 
     def resize(i: int) -> None:
         for plane in range(source.shape[1]):
-            target[i, plane] = np.asarray(Image.fromarray(source[i, plane]).resize((resolution, resolution), Image.Resampling.LANCZOS))
+            target[i, plane] = fitted(Image.fromarray(source[i, plane]), resolution)[0].clip(lowest, highest)
 
     with pool() as workers:
         for part in batched(range(len(source)), CHUNK):
@@ -170,12 +195,13 @@ def resized(images: Tensor, resolution: int | None, *, pad: bool = False) -> Ten
     return torch.from_numpy(target)
 
 
-def check_square(images: Tensor, name: str) -> None:
-    """Refuse images that are not square: arrays are taken as they are, without a crop."""
+def check_square(images: Tensor, name: str, resolution: Resolution | None) -> None:
+    """Refuse images that are not square where no size was asked for: networks for them are few, so it is to be said."""
     height, width = images.shape[-2:]
-    if height != width:
+    if height != width and resolution is None:
         raise DataError(
-            f"{name} holds images of {width}x{height} pixels; square ones are needed. Crop them, or point at a folder of images, which is cropped."
+            f"{name} holds images of {width}x{height} pixels, not square. Say what they are to be: --resolution {height} {width} (height and width) "
+            f"keeps them, --resolution {min(height, width)} crops them."
         )
 
 

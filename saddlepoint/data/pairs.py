@@ -23,7 +23,7 @@ from torch import Tensor
 
 from saddlepoint.data.arrays import ArrayDataset, content_hash
 from saddlepoint.data.folder import NAMED, find_images, open_found
-from saddlepoint.data.images import Pixels, squared, upright
+from saddlepoint.data.images import Pixels, Resolution, fitted, size_of, upright
 from saddlepoint.data.records import DataSpec
 from saddlepoint.data.registry import DataCard, Request, source
 from saddlepoint.data.shipped import open_digits, open_emoji
@@ -155,7 +155,7 @@ def _joined(name: str, one: ArrayDataset, other: ArrayDataset, field: str, first
 def _side_by_side(root: Path, request: Request) -> ArrayDataset:
     """Images twice as wide as high, packed with both halves one behind the other."""
     found = dataclasses.replace(find_images(root), labels=None, class_names=())
-    whole = open_found(found, request.name, request.resolution, request.channels, decode=_decode_halves, layout="side by side", wide=2)
+    whole = open_found(found, request.name, request.resolution, request.channels, read=_decode_halves, layout="side by side", wide=2)
     both = whole.column("image")
     channels = both.shape[1] // 2
     spec = dataclasses.replace(
@@ -164,14 +164,14 @@ def _side_by_side(root: Path, request: Request) -> ArrayDataset:
     return ArrayDataset({"image": both[:, :channels], "partner": both[:, channels:]}, spec, names=whole.names, notes=whole.notes)
 
 
-def _decode_halves(path: Path, resolution: int | None, channels: int) -> Pixels:
+def _decode_halves(path: Path, resolution: Resolution | None, channels: int) -> Pixels:
     """One file as uint8 [2 c, r, r]: the left half's channels, then the right's."""
     image = upright(path, channels)
     if image.width != 2 * image.height:
         raise ValueError(f"{image.width}x{image.height} pixels are not two squares side by side")
     side = image.height
     halves = [image.crop((left, 0, left + side, side)) for left in (0, side)]
-    return np.concatenate([squared(half, resolution) for half in halves])
+    return np.concatenate([fitted(half, resolution) for half in halves])
 
 
 # -- made of shipped images, so that every machine has pairs and domains ---------------------------------------------------------------------
@@ -200,7 +200,7 @@ def open_emoji_lines(request: Request) -> ArrayDataset:
     """Dark lines where an emoji's colours change, thinned to black on white, and the emoji itself as the partner."""
     full = open_emoji(dataclasses.replace(request, resolution=None, channels=3)).column("image")
     lines = np.stack([_lines(image) for image in full.numpy()])
-    small = [np.asarray(Image.fromarray(line).resize((request.resolution or 64,) * 2, Image.Resampling.LANCZOS)) for line in lines]
+    small = [np.asarray(Image.fromarray(line).resize(size_of(request.resolution or 64)[::-1], Image.Resampling.LANCZOS)) for line in lines]
     return _pair(request, open_emoji(dataclasses.replace(request, channels=3)), torch.from_numpy(np.stack(small))[:, None])
 
 
@@ -233,8 +233,9 @@ def open_emoji_grey(request: Request) -> ArrayDataset:
     )
 )
 def open_digits_tinted(request: Request) -> ArrayDataset:
-    """Half of the records as they are, in RGB; the other half inverted, each on paper of a colour of its own. The classes are kept: a translation that
-    keeps the digit can be told from one that does not.
+    """Half of the records as they are, in RGB; the other half inverted, each on paper of a colour of its own.
+
+    The classes are kept: a translation that keeps the digit can be told from one that does not.
     """
     digits = open_digits(dataclasses.replace(request, channels=3))
     images, labels = digits.column("image"), digits.column("label")

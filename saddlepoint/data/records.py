@@ -24,8 +24,8 @@ class DataSpec:
 
     Attributes:
         name: as the user gave it.
-        kind: what a sample is: "image" (uint8 [c, h, w], becomes float in [-1, 1]), "points" (float32 [d], passed as it is), "sequence" (tokens,
-            int64 [t]) or "volume" (float32 [1, d, h, w] in [0, 1]).
+        kind: what a sample is: "image" (uint8 [c, h, w], becomes float in [-1, 1]; or float32 in [-1, 1]), "points" (float32 [d], passed as it is),
+            "sequence" (tokens, int64 [t]) or "volume" (float32 [1, d, h, w] in [0, 1]).
         shape: of one sample.
         num_records: how many there are.
         num_classes: None without labels.
@@ -108,5 +108,6 @@ def to_device(records: Mapping[str, Tensor], device: torch.device | str, dtype: 
             values = values.contiguous(memory_format=torch.channels_last) if values.ndim == 4 else values
         elif values.is_floating_point():
             values = values.to(dtype)
+            values = values.contiguous(memory_format=torch.channels_last) if values.ndim == 4 else values
         fields[name] = values
     return Batch(fields)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from saddlepoint.data.arrays import ArrayDataset
+from saddlepoint.data.images import Resolution
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +43,7 @@ class Request:
     """What was asked of a source; see :func:`saddlepoint.data.sources.open_data`."""
 
     name: str
-    resolution: int | None = None
+    resolution: Resolution | None = None
     channels: int | None = None
     root: Path | None = None
 

@@ -12,12 +12,13 @@ import saddlepoint.data.toys  # noqa: F401  (these register their sources)
 from saddlepoint.data.arrayfile import SUFFIXES, open_array_file
 from saddlepoint.data.arrays import SPLITS, ArrayDataset, split_rows
 from saddlepoint.data.folder import IMAGE_SUFFIXES, folder_key, open_folder
+from saddlepoint.data.images import Resolution
 from saddlepoint.data.pairs import open_domains, open_pairs
 from saddlepoint.data.registry import SOURCES, DataCard, Request
 from saddlepoint.errors import DataError, UsageError, nearest
 
 
-def open_data(name_or_path: str, *, resolution: int | None = None, channels: int | None = None, root: Path | None = None) -> ArrayDataset:
+def open_data(name_or_path: str, *, resolution: Resolution | None = None, channels: int | None = None, root: Path | None = None) -> ArrayDataset:
     """Open a data set by name or by path.
 
     Args:
@@ -25,7 +26,7 @@ def open_data(name_or_path: str, *, resolution: int | None = None, channels: int
             ``PREFIXES`` that says how to read it (pairs:PATH, see :mod:`saddlepoint.data.pairs`). Names win over files
             of that name: write ``./fashion`` for a folder. Behind it, ``:train`` or ``:test`` chooses a fixed part: the authors' own where a
             public set has one, otherwise nine tenths and one tenth, shuffled by a seed made of the name (of a path: its last part).
-        resolution: side of the square images, in pixels; None keeps their own, which must then all be equal and square.
+        resolution: side of square images, or their height and width, in pixels; None keeps their own, which must then all be equal and square.
         channels: 1 (grey) or 3 (RGB); None keeps the data's own.
         root: where a public set lies; None: the folder ``torchvision`` of the cache. Only for public sets.
 

@@ -22,6 +22,7 @@ from saddlepoint.evaluation.arrays import Float64, Rows, as_rows
 from saddlepoint.evaluation.classifier import QuickFeatures
 from saddlepoint.evaluation.diversity import mean_pairwise_distance
 from saddlepoint.evaluation.frechet import frechet_distance
+from saddlepoint.evaluation.grid import to_uint8
 from saddlepoint.evaluation.modes import mode_coverage
 from saddlepoint.evaluation.neighbours import coverage
 from saddlepoint.evaluation.sliced import sliced_wasserstein
@@ -92,8 +93,12 @@ class QuickScorer:
         return {name: float(np.mean([scores[name] for scores in found])) for name in found[0]}
 
     def _see(self, samples: NDArray[np.generic] | Tensor) -> Rows:
-        """Features of images, points as they are."""
-        return self._features(samples) if self._features else samples
+        """Features of images, points as they are; images of other than 1 or 3 channels are seen as the mean of their channels."""
+        if not self._features:
+            return samples
+        if samples.shape[1] not in (1, 3):
+            samples = torch.from_numpy(to_uint8(samples)).float().mean(1, keepdim=True).round().to(torch.uint8)
+        return self._features(samples)
 
     def _compare(self, real: Float64, fake: Float64) -> dict[str, float]:
         """Every score of ``fake`` rows against ``real`` ones."""
@@ -127,6 +132,8 @@ class QuickScorer:
         if self._features:
             accuracy = {head: entry["held_out_accuracy"] for head, entry in self._features.card["heads"].items()}
             seen = {"extractor": self._features.name, "extractor_accuracy": accuracy, "resize": self._features.resize}
+            if spec.shape[0] not in (1, 3):
+                seen["channels"] = f"mean of {spec.shape[0]}"
             return (
                 common
                 | seen

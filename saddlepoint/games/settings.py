@@ -16,12 +16,12 @@ class GameConfig:
     Attributes:
         batch: real records in the whole batch of a turn.
         rounds: published length of training; learning-rate schedules are stretched over it unless a run's length is given.
-        resolution: of square images; None keeps the data's own.
+        resolution: side of square images, or height and width; None keeps the data's own.
     """
 
     batch: int = 64
     rounds: int = 100_000
-    resolution: int | None = None
+    resolution: int | tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         for name in self.at_least_one():

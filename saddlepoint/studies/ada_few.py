@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from saddlepoint.data.arrays import ArrayDataset
+from saddlepoint.data.images import Resolution
 from saddlepoint.data.records import Dataset, to_device
 from saddlepoint.data.sources import open_data
 from saddlepoint.draws import Draws, derive_seed, use
@@ -47,7 +48,7 @@ COLUMNS = {  # key of a look: its heading and format
 }
 
 
-def few_and_others(name: str, resolution: int, images: int) -> tuple[ArrayDataset, ArrayDataset, ArrayDataset]:
+def few_and_others(name: str, resolution: Resolution, images: int) -> tuple[ArrayDataset, ArrayDataset, ArrayDataset]:
     """All images, the few that are trained on, and the others; the choice is the same in every run."""
     data = open_data(name, resolution=resolution)
     if not isinstance(data, ArrayDataset) or len(data) <= images:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from saddlepoint.data.arrays import ArrayDataset
+from saddlepoint.data.images import size_of
 from saddlepoint.data.records import Dataset, DataSpec
 from saddlepoint.data.sources import open_data
 from saddlepoint.draws import derive_seed
@@ -54,9 +55,9 @@ def open_case(
         raise UsageError(f"{recipe} plays on points, which have no resolution. Leave --resolution out.")
     config = dataclasses.replace(config, batch=batch or config.batch, resolution=config.resolution if resolution is None else resolution)
     if data is None:
-        side = config.resolution or SIDE
+        height, width = size_of(config.resolution or SIDE)
         records = max(BATCHES * config.batch, CLASSES * getattr(config, "labels_per_class", 1))
-        dataset: Dataset = random_data((channels, side, side) if kind == "image" else (2,), records)
+        dataset: Dataset = random_data((channels, height, width) if kind == "image" else (2,), records)
     else:
         dataset = open_data(data, resolution=config.resolution)
     torch.manual_seed(derive_seed(0, "initialisation"))

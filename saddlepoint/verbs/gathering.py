@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from saddlepoint.data.images import resolution_of
 from saddlepoint.data.records import Dataset
 from saddlepoint.data.sources import open_data
 from saddlepoint.draws import derive_seed
@@ -91,7 +92,7 @@ def gather_extras(
         raise UsageError(f"The metric lpips is by the distance lpips; {distance} came. Ask for diversity, or leave --distance out.")
     training, unseen = None, None
     if "unseen" in needed and held_out is not None:
-        other = open_data(held_out, resolution=found.fake.shape[-1] if found.fake.kind == "image" else None)
+        other = open_data(held_out, resolution=resolution_of(found.fake.shape) if found.fake.kind == "image" else None)
         if other.spec.content_hash == found.real.spec.content_hash:
             raise UsageError(f"{held_out} is the training data itself. Name real samples that the generator was not trained on.")
         rng = torch.Generator().manual_seed(derive_seed("unseen", seed))

@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 
 from saddlepoint import __version__
+from saddlepoint.data.images import Resolution, resolution_of
 from saddlepoint.data.records import Dataset
 from saddlepoint.data.sources import open_data
 from saddlepoint.draws import derive_seed
-from saddlepoint.errors import StorageError, UsageError
+from saddlepoint.errors import DataError, StorageError, UsageError
 from saddlepoint.training import machine
 from saddlepoint.training.checkpoint import list_checkpoints
 from saddlepoint.verbs.choosing import holds_points
@@ -118,8 +119,10 @@ def _of_run(ask: Asking, against: str | None, resolution: int | None, checkpoint
     game, run = load(str(ask.target), checkpoint=checkpoint)
     game.to(ask.device)
     source, spec = run.about["source"], run.about["data"]
+    if against is None and source["name"] is None:
+        raise DataError(f"The data of {run.folder} did not come with it: the run was imported. Name data with --against.")
     root = ask.root or (Path(source["root"]) if source["root"] is not None and against is None else None)
-    real = _open_real(against or source["name"], spec["kind"], spec["shape"][-1], root)
+    real = _open_real(against or source["name"], spec["kind"], spec["shape"], root)
     asked, names = getattr(game, "num_classes", None), tuple(spec["class_names"])
     classes = Classes(_counts(real, names, asked), names) if isinstance(asked, int) else None
     fake = of_game(as_sampler(game), ask.num, name=str(ask.target), seed=ask.seed, classes=classes, truncation=ask.truncation)
@@ -171,12 +174,13 @@ def _of_samples(ask: Asking, against: str | None, resolution: int | None) -> Fou
             raise UsageError(f"{name} holds {len(given)} samples; {count} were asked for. Use --num {len(given)} or fewer.")
         rng = torch.Generator().manual_seed(derive_seed("generated", ask.seed))  # files are in order, so the first ones would be of one class
         fake = of_data(given, torch.randperm(len(given), generator=rng)[:count].sort().values)
-    real = _open_real(against, fake.kind, resolution or fake.shape[-1], ask.root)
+    real = _open_real(against, fake.kind, fake.shape, ask.root, resolution)
     return Found(fake=fake, real=real, about={"samples": name}, stamp=stamp)
 
 
-def _open_real(name: str, kind: str, side: int, root: Path | None) -> Dataset:
-    return open_data(name, resolution=None if kind == "points" or holds_points(name) else side, root=root)
+def _open_real(name: str, kind: str, shape: Sequence[int], root: Path | None, resolution: Resolution | None = None) -> Dataset:
+    points = kind == "points" or holds_points(name)
+    return open_data(name, resolution=None if points else resolution or resolution_of(shape), root=root)
 
 
 def _quick_score(fake: SampleSet, real: Dataset, num: int | None, seed: int) -> dict[str, Any]:

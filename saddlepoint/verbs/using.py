@@ -18,7 +18,7 @@ from saddlepoint.games.game import Game, Samples
 from saddlepoint.training.checkpoint import restore_game
 from saddlepoint.training.run import Run
 from saddlepoint.training.storage import write_bytes
-from saddlepoint.weights.absent import AbsentData
+from saddlepoint.weights.absent import AbsentData, BlankData
 from saddlepoint.zoo.catalogue import find_recipe
 
 NEIGHBOURS_SHOWN = 24  # samples in a report beside their nearest real images
@@ -35,8 +35,8 @@ def load_game(run: Run) -> tuple[Game, Dataset]:
     config = from_json(type(entry.preset("paper")), about["config"])
     if source["name"] is None:  # imported
         absent = AbsentData.described(about["data"])
-        return entry.game(config, absent), absent
-    dataset = open_data(source["name"], resolution=source["resolution"], root=None if source["root"] is None else Path(source["root"]))
+        return entry.game(config, BlankData(absent.spec)), absent
+    dataset = open_data(source["name"], resolution=config.resolution, root=None if source["root"] is None else Path(source["root"]))
     found, trained = dataset.spec.content_hash, about["data"]["content_hash"]
     if found != trained:
         name = source["name"]

@@ -69,9 +69,9 @@ def refused(path: Path, message: str) -> None:
 def test_what_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "x.npy"
     for array, message in (
-        (np.zeros((5, 8, 8, 3), np.float32), r"holds float32 of shape \(5, 8, 8, 3\); expected uint8 images"),
-        (np.zeros((5, 8, 8, 7), np.uint8), r"holds uint8 of shape \(5, 8, 8, 7\)"),
-        (np.zeros((5, 8, 9, 3), np.uint8), "holds images of 9x8 pixels; square ones are needed"),
+        (np.zeros((5, 8, 8, 3), np.int16), r"holds int16 of shape \(5, 8, 8, 3\); expected images"),
+        (np.zeros((5, 8, 8, 7), np.uint8), r"of shape \[5, 8, 8, 7\] can be read as 8 or as 7 channels"),
+        (np.zeros((5, 8, 9, 3), np.uint8), "holds images of 9x8 pixels, not square"),
         (np.zeros((1, 8, 8, 3), np.uint8), "holds 1 records; training needs at least 2"),
         (np.zeros((5, 3), np.int64), "holds int64 of shape"),
         (np.array([[1.0, np.nan], [np.inf, 0.0]]), "holds 2 values that are not finite"),
