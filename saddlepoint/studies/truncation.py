@@ -16,7 +16,7 @@ from typing import Any
 import saddlepoint
 
 USUAL = (0.1, 0.25, 0.5, 0.75, 1.0)  #: largest size of z's numbers, or psi; as thresholds of z also 1.5 and 2 are worth asking for
-METRICS = ("fd", "precision-recall", "is")
+METRICS = ("fd", "precision-recall")  #: and "is" with an extractor that knows classes, such as quick:fashion or inception
 WORDS = {"fd": "Frechet distance", "is": "Inception score"}
 
 Point = dict[str, Any]
