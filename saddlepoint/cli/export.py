@@ -1,7 +1,8 @@
-"""``saddlepoint export RUN --format onnx|torch|safetensors``: a run's generator for other programs."""
+"""``saddlepoint export RUN --format onnx|torch|safetensors|hub``: a run's generator for other programs."""
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -17,17 +18,20 @@ class ExportFlags:
 
     Attributes:
         run: the run folder.
-        format: onnx, for onnxruntime and others; torch, a program that PyTorch runs without this package; safetensors, the weights by name.
-        out: file to write; None: RUN/exports/generator with the format's ending.
+        format: onnx, for onnxruntime and others; torch, a program that PyTorch runs without this package; safetensors, the weights by name; hub, a
+            folder with all weights, description, samples and a card that carries the scores and their protocols.
+        out: file or folder to write; None: in RUN/exports.
         checkpoint: "last", "best" or a round.
         truncation: psi of a generator with styles (0.7, say), fixed in the file.
+        push: USER/NAME on the Hugging Face hub, where the folder of the format hub is uploaded too.
     """
 
     run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
-    format: Literal["onnx", "torch", "safetensors"] = "onnx"
+    format: Literal["onnx", "torch", "safetensors", "hub"] = "onnx"
     out: Path | None = None
     checkpoint: str = "last"
     truncation: float | None = None
+    push: str | None = None
 
 
 def run(argv: list[str]) -> int:
@@ -36,5 +40,6 @@ def run(argv: list[str]) -> int:
 
     from saddlepoint import api
 
-    print(api.export(given.run, format=given.format, out=given.out, checkpoint=given.checkpoint, truncation=given.truncation))
+    settings = {field.name: getattr(given, field.name) for field in dataclasses.fields(given) if field.name != "run"}
+    print(api.export(given.run, **settings))
     return 0

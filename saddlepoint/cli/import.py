@@ -18,11 +18,11 @@ class ImportFlags:
 
     Attributes:
         file: a checkpoint of NVIDIA's StyleGAN2 (.pkl of the ADA and StyleGAN3 releases), rosinality's StyleGAN2, BigGAN-PyTorch, pytorch_GAN_zoo's
-            ProGAN or R3GAN.
+            ProGAN or R3GAN; or a generator or model folder that `saddlepoint export` wrote, or hf:USER/NAME of the Hugging Face hub.
         out: run folder to make; must not hold anything.
     """
 
-    file: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FILE")]
+    file: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="FILE")]
     out: Path
 
 

@@ -6,6 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from saddlepoint.data.records import DataSpec
@@ -36,3 +37,20 @@ class AbsentData:
             DataError: always.
         """
         raise DataError(f"The data of {self.spec.name} did not come with it. Name data with --against, or train on yours with --init-from RUN.")
+
+
+@dataclass
+class BlankData:
+    """Zeros in the place of absent data, to build a game whose state is loaded afterwards; never to be trained on."""
+
+    spec: DataSpec
+
+    def __len__(self) -> int:
+        """At least one, for recipes whose schedules count epochs."""
+        return max(self.spec.num_records, 1)
+
+    def records(self, indices: Tensor) -> dict[str, Tensor]:
+        """Black images, or points at the origin, of class 0."""
+        image = self.spec.kind == "image"
+        values = torch.zeros(len(indices), *self.spec.shape, dtype=torch.uint8 if image else torch.float32)
+        return {"image" if image else "point": values, "label": torch.zeros(len(indices), dtype=torch.int64)}

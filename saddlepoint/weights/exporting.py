@@ -156,7 +156,9 @@ def _program(network: Portable, inputs: tuple[Tensor, ...]) -> torch.export.Expo
 
 def _torch(network: Portable, inputs: tuple[Tensor, ...]) -> bytes:
     buffer = io.BytesIO()
-    torch.export.save(_program(network, inputs), buffer)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the exporter about itself
+        torch.export.save(_program(network, inputs), buffer)
     return buffer.getvalue()
 
 

@@ -16,8 +16,10 @@ from saddlepoint.training import machine
 from saddlepoint.training.checkpoint import Checkpoint, save_checkpoint
 from saddlepoint.training.plan import Plan
 from saddlepoint.training.run import Run
-from saddlepoint.weights.absent import AbsentData
+from saddlepoint.weights.absent import BlankData
 from saddlepoint.weights.files import read_file
+from saddlepoint.weights.hub import PREFIX, fetch
+from saddlepoint.weights.own import WEIGHTS, read_folder, read_generator
 from saddlepoint.weights.transfer import Foreign
 from saddlepoint.zoo.catalogue import find_recipe
 
@@ -33,11 +35,16 @@ def readers() -> tuple[Reader, ...]:
 
 
 def understand(path: Path) -> Foreign:
-    """Read a checkpoint and find whose it is.
+    """Read a checkpoint, or a folder in the form of a model hub, and find whose it is.
 
     Raises:
         CheckpointError: if it is refused, damaged, or of no code that is known.
     """
+    if path.is_dir():
+        return read_folder(path)
+    own = read_generator(path)
+    if own is not None:
+        return own
     content = read_file(path)
     for read in readers():
         found = read(content, str(path))
@@ -47,11 +54,11 @@ def understand(path: Path) -> Foreign:
     raise CheckpointError(f"{path} was read, but holds no network that is known here ({names}, ...). Known are {KNOWN}.")
 
 
-def import_checkpoint(path: Path, out: Path, command: str) -> tuple[Run, list[str]]:
-    """Make a run folder from a checkpoint of another code; nothing in the file is run.
+def import_checkpoint(source: str | Path, out: Path, command: str) -> tuple[Run, list[str]]:
+    """Make a run folder from a checkpoint of another code, or from a model folder of ours; nothing in it is run.
 
     Args:
-        path: the file.
+        source: the file; a model folder, or hf:USER/NAME of the Hugging Face hub.
         out: the run folder; must not hold anything.
         command: that asked for it, for the record.
     Returns:
@@ -60,12 +67,13 @@ def import_checkpoint(path: Path, out: Path, command: str) -> tuple[Run, list[st
         UsageError: if there is no such file, or the folder holds something.
         CheckpointError: if the file is refused, damaged, of no known code, or not understood whole.
     """
+    path = fetch(str(source).removeprefix(PREFIX)) if str(source).startswith(PREFIX) else Path(source)
     found = understand(path)
     entry = find_recipe(found.recipe)
     torch.manual_seed(derive_seed(0, "initialisation"))
-    game = entry.game(found.config, AbsentData(found.spec))
+    game = entry.game(found.config, BlankData(found.spec))
     notes = found.fill(game)
-    run = Run(out, _describe(found, path, command, notes))
+    run = Run(out, _describe(found, str(source), path, command, notes))
     run.create()
     try:
         state = {"round": 0, "images_seen": 0, "elapsed_sec": 0.0, "logbook": {}, "best": None, "cadence": {}, "monitor": {}, "optimizer_numbers": {}}
@@ -75,9 +83,9 @@ def import_checkpoint(path: Path, out: Path, command: str) -> tuple[Run, list[st
     return run, notes
 
 
-def _describe(found: Foreign, path: Path, command: str, notes: list[str]) -> dict[str, Any]:
+def _describe(found: Foreign, source: str, path: Path, command: str, notes: list[str]) -> dict[str, Any]:
     entry = find_recipe(found.recipe)
-    with path.open("rb") as stream:
+    with (path / WEIGHTS if path.is_dir() else path).open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
     return {
         "recipe": entry.name,
@@ -86,7 +94,7 @@ def _describe(found: Foreign, path: Path, command: str, notes: list[str]) -> dic
         "year": entry.year,
         "url": entry.url,
         "preset": "imported",
-        "imported": {"file": path.name, "sha256": digest, "family": found.family, "notes": notes},
+        "imported": {"file": source if source.startswith(PREFIX) else path.name, "sha256": digest, "family": found.family, "notes": notes},
         "config": to_json(found.config),
         "data": to_json(found.spec),
         "source": {"name": None, "resolution": found.config.resolution, "root": None},

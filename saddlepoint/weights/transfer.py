@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from saddlepoint.data.records import DataSpec
 from saddlepoint.errors import CheckpointError
 from saddlepoint.games.game import Game
-from saddlepoint.games.settings import AdversarialConfig
+from saddlepoint.games.settings import GameConfig
 from saddlepoint.weights.names import Thing
 from saddlepoint.weights.tensors import as_tensor
 
@@ -34,7 +34,7 @@ class Foreign:
 
     family: str
     recipe: str
-    config: AdversarialConfig
+    config: GameConfig
     spec: DataSpec
     fill: Callable[[Game], list[str]]
 
