@@ -6,6 +6,7 @@
     python tools/against_public.py progan --public DIR    # DIR: a checkout of facebookresearch/pytorch_GAN_zoo; against_progan.py says more
     python tools/against_public.py r3gan  --public DIR    # DIR: a checkout of brownvc/R3GAN; against_r3gan.py says more
     python tools/against_public.py ada-32 --public DIR    # DIR: a checkout of NVlabs/stylegan2-ada-pytorch; against_ada.py says more
+    python tools/against_public.py stylegan2 --public DIR # DIR: a checkout of NVlabs/stylegan2-ada-pytorch; against_stylegan2.py says more
     python tools/against_public.py biggan --public DIR    # DIR: a checkout of ajbrock/BigGAN-PyTorch; against_biggan.py says more
 
 Each side is a process of its own, so that neither's memory or threads disturb the other; a line is one round of each. Widths, batch, optimiser and
@@ -40,6 +41,12 @@ ELSEWHERE = {  # files with public(case, checkout) and ours(case)
     "ada-64": "against_ada",
     "ada-256": "against_ada",
     "ada-all": "against_ada",
+    "stylegan2": "against_stylegan2",
+    "stylegan2-round": "against_stylegan2",
+    "stylegan2-path": "against_stylegan2",
+    "stylegan2-both": "against_stylegan2",
+    "stylegan2-sample": "against_stylegan2",
+    "stylegan2-unfused": "against_stylegan2",
     "biggan": "against_biggan",
     "biggan-shared": "against_biggan",
 }
