@@ -110,4 +110,4 @@ def test_training_on_wide_images_of_five_channels(tmp_path: Path) -> None:
     assert api.sample(tmp_path / "run", num=3).shape == (3, 5, 16, 32)
     api.resume(tmp_path / "run", steps=3, device="cpu")
     assert api.info(tmp_path / "run")["config"]["resolution"] == [16, 32]
-    assert api.evaluate(tmp_path / "run", num=30)["protocol"]["channels"] == "mean of 5"
+    assert api.info(tmp_path / "run")["last_score"]["protocol"]["channels"] == "mean of 5"
