@@ -169,6 +169,35 @@ TABLE = replace(CELEBA_HQ, resolution=128, channel_base=2048, batch_at=(), total
 CONVERGED = with_rounds(replace(TABLE, channel_base=8192, total_kimg=15_000.0), top=5)  # row (h): full capacity, trained longer
 
 
+def networks(config: ProGANConfig, shape: tuple[int, int, int], classes: int | None) -> tuple[ProGANGenerator, ProGANDiscriminator]:
+    """G and D of the configuration for images of this shape (c, h, w)."""
+    channels = Channels(base=config.channel_base, most=config.width)
+    generator = ProGANGenerator(
+        shape,
+        latent_dim=config.latent_dim,
+        channels=channels,
+        num_classes=classes,
+        norm=config.generator_norm,
+        equalised=config.equalised,
+        leaky=config.leaky,
+        normalise_latents=config.normalise_latents,
+        tanh=config.tanh,
+        pixel_bias=config.pixel_bias,
+    )
+    discriminator = ProGANDiscriminator(
+        shape,
+        channels=channels,
+        num_classes=classes,
+        group=config.stddev_group,
+        kernels=config.minibatch_kernels,
+        equalised=config.equalised,
+        norm=config.layer_norm,
+        noise=config.loss == "lsgan",
+        fused=config.fused,
+    )
+    return generator, discriminator
+
+
 @recipe(
     name="progan",
     title="progressive growing: both networks gain a resolution at a time",
@@ -195,30 +224,7 @@ def progan(config: ProGANConfig, data: Dataset) -> GrowingGame:
         raise UsageError(
             f"A conditional model needs labels; {data.spec.name} has none. Put each class into a folder of its own, or leave --conditional out."
         )
-    shape, channels = image_shape(data.spec), Channels(base=config.channel_base, most=config.width)
-    generator = ProGANGenerator(
-        shape,
-        latent_dim=config.latent_dim,
-        channels=channels,
-        num_classes=classes,
-        norm=config.generator_norm,
-        equalised=config.equalised,
-        leaky=config.leaky,
-        normalise_latents=config.normalise_latents,
-        tanh=config.tanh,
-        pixel_bias=config.pixel_bias,
-    )
-    discriminator = ProGANDiscriminator(
-        shape,
-        channels=channels,
-        num_classes=classes,
-        group=config.stddev_group,
-        kernels=config.minibatch_kernels,
-        equalised=config.equalised,
-        norm=config.layer_norm,
-        noise=config.loss == "lsgan",
-        fused=config.fused,
-    )
+    generator, discriminator = networks(config, image_shape(data.spec), classes)
     terms: list[Term] = []
     if config.loss == "wgan-gp":
         terms.append(TargetedPenalty(config.gp_weight, config.gp_target))
