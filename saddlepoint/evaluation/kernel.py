@@ -100,13 +100,11 @@ def _together(x: NDArray[Any], y: NDArray[Any], picks: list[tuple[Ints, Ints]]) 
     for group, (at, to) in enumerate(picks):
         x_in[torch.from_numpy(at), group], y_in[torch.from_numpy(to), group] = 1.0, 1.0
     sums = _sums(x, y, x_in, y_in)  # n g, n g, m g, m g
-    return [
-        _estimate(*(side[rows, group : group + 1] for side, rows in zip(sums, (at, at, to, to), strict=True))) for group, (at, to) in enumerate(picks)
-    ]
+    return [_estimate(*(side[rows, group] for side, rows in zip(sums, (at, at, to, to), strict=True))) for group, (at, to) in enumerate(picks)]
 
 
 def _estimate(within_x: Float64, across_x: Float64, within_y: Float64, across_y: Float64) -> tuple[float, float, float]:
-    """The formula above from sums along rows, [n, 1] and [m, 1], and its jackknife variances over x and over y."""
+    """The formula above from sums along rows, [n] and [m], and its jackknife variances over x and over y."""
     n, m, across = len(within_x), len(within_y), float(across_x.sum())
     value = within_x.sum() / (n * (n - 1)) + within_y.sum() / (m * (m - 1)) - 2 * across / (n * m)
     variances = []
@@ -123,30 +121,34 @@ def _one_by_one(x: NDArray[Any], y: NDArray[Any], picks: list[tuple[Ints, Ints]]
     """The estimates of subsets of one size, all pairs of a subset in one product of half the work; memory is that of one subset, used again."""
     n, m = map(len, picks[0])
     if n + m > _WHOLE:
-        return [_estimate(*_sums(x[at], y[to], *(torch.ones(size, 1, dtype=torch.float64) for size in (n, m)))) for at, to in picks]
+        every = [torch.ones(size, 1, dtype=torch.float64) for size in (n, m)]
+        return [_estimate(*(side[:, 0] for side in _sums(x[at], y[to], *every))) for at, to in picks]
     z, product = np.empty((n + m, x.shape[1]), x.dtype), np.zeros((n + m, n + m), x.dtype, order="F")
     found = []
     for at, to in picks:
-        np.take(x, at, axis=0, out=z[:n], mode="clip")
-        np.take(y, to, axis=0, out=z[n:], mode="clip")
-        sums = _sums_of(z, n, product)
-        found.append(_estimate(sums[:n, :1], sums[:n, 1:], sums[n:, 1:], sums[n:, :1]))
+        np.take(x, np.sort(at), axis=0, out=z[:n], mode="clip")
+        np.take(y, np.sort(to), axis=0, out=z[n:], mode="clip")
+        to_x, to_y = _sums_of(z, n, product)
+        found.append(_estimate(to_x[:n], to_y[:n], to_y[n:], to_x[n:]))
     return found
 
 
-def _sums_of(z: NDArray[Any], n: int, product: NDArray[Any]) -> Float64:
-    """Sums of k from each row of z [b, d], itself not counted, to the first n and to the others, [b, 2]; ``product`` [b, b] is written over."""
+def _sums_of(z: NDArray[Any], n: int, product: NDArray[Any]) -> tuple[Float64, Float64]:
+    """Sums of k from each row of z [b, d], itself left out, to the first n rows and to the others, [b] each; ``product`` [b, b] is written over."""
     syrk = blas.ssyrk if z.dtype == np.float32 else blas.dsyrk
-    upper = torch.from_numpy(syrk(1 / z.shape[1], z.T, trans=1, lower=1, c=product, overwrite_c=1).T)
-    sides, sums = torch.zeros(len(z), 2, dtype=torch.float64), torch.zeros(len(z), 2, dtype=torch.float64)
-    sides[:n, 0], sides[n:, 1] = 1.0, 1.0
-    for start in range(0, len(z), _ROWS):
-        here = slice(start, start + _ROWS)
-        values = torch.add(upper[here, start:], 1).pow_(3).double()  # rows b
-        values[:, : len(values)].triu_(1)
-        sums[here] += values @ sides[start:]
-        sums[start:] += values.T @ sides[here]
-    return sums.numpy()
+    upper = torch.from_numpy(syrk(1 / z.shape[1], z.T, trans=1, lower=1, c=product, overwrite_c=1).T)  # above the diagonal, each pair once
+    size, sums = len(z), torch.zeros(2, len(z), dtype=torch.float64)
+    memory = torch.empty(_ROWS * size, dtype=upper.dtype), torch.empty(_ROWS * size, dtype=torch.float64), torch.ones(_ROWS, dtype=torch.float64)
+    for side, (first, last) in enumerate(((0, n), (n, size))):
+        for start in range(first, last, _ROWS):
+            stop = min(start + _ROWS, last)
+            base, values = (part[: (stop - start) * (size - start)].view(stop - start, size - start) for part in memory[:2])
+            values.copy_(torch.add(upper[start:stop, start:], 1, out=base).pow_(3))[:, : stop - start].triu_(1)
+            cut = max(n - start, 0)
+            sums[0, start:stop] += values[:, :cut].sum(1)
+            sums[1, start:stop] += values[:, cut:].sum(1)
+            sums[side, start:] += torch.mv(values.T, memory[2][: stop - start])
+    return sums[0].numpy(), sums[1].numpy()
 
 
 def _sums(x: NDArray[Any], y: NDArray[Any], x_in: Tensor, y_in: Tensor) -> tuple[Float64, Float64, Float64, Float64]:

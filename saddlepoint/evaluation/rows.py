@@ -35,7 +35,9 @@ def as_float_rows(values: Rows, name: str, *, least: int = 1) -> NDArray[Any]:
         raise UsageError(f"This metric needs at least {least} {name} samples, one a row; {came} came. Draw more samples.")
     single = array.dtype in (np.float32, np.float16)
     rows = np.ascontiguousarray(array.reshape(len(array), -1), dtype=np.float32 if single else np.float64)
-    bad = sum(int((~np.isfinite(rows[start : start + _CHECK]).all(1)).sum()) for start in range(0, len(rows), _CHECK))
+    blocks = [rows[start : start + _CHECK] for start in range(0, len(rows), _CHECK)]
+    with np.errstate(over="ignore", invalid="ignore"):  # a sum that is finite has finite terms
+        bad = sum(int((~np.isfinite(block).all(1)).sum()) for block in blocks if not np.isfinite(block.sum()))
     if bad:
         raise UsageError(
             f"This metric needs finite numbers; {bad} of {len(rows)} {name} samples hold NaN or infinity. Look at the samples' generator."

@@ -117,7 +117,7 @@ def _neighbours(given: argparse.Namespace) -> dict[str, Any]:
         pairs["torch-fidelity"] = lambda: list(fidelity.calculate_precision_recall_full(first, second))
         pairs["torch-fidelity, saving memory"] = lambda: list(fidelity.calculate_precision_recall_part(first, second))
     result = {"precision and recall, k=3": _compare(pairs, given)}
-    if prdc is not None:
+    if prdc is not None and "prdc".startswith(tuple(given.by or ["prdc"])):
         densities: dict[str, Task] = {
             "saddlepoint": lambda: [*precision_recall(real, fake, 5), *density_coverage(real, fake, 5)],
             "prdc": lambda: [float(prdc.compute_prdc(real, fake, 5)[name]) for name in ("precision", "recall", "density", "coverage")],
