@@ -267,6 +267,10 @@ def test_errors_say_what_to_do() -> None:
         tiny(total_kimg=0.0)
     with pytest.raises(UsageError, match="fade_kimg and first_level must be at least 0"):
         tiny(fade_kimg=-1.0)
+    with pytest.raises(UsageError, match="Give ema_decay or ema_halflife_kimg, not both"):
+        tiny(ema_halflife_kimg=1.0)
+    with pytest.raises(UsageError, match="leave one of them out"):
+        tiny(lr_at=((8, 0.1),), lr_decay="linear")
     bare = ArrayDataset(
         {"image": torch.zeros(4, 1, 16, 16, dtype=torch.uint8)}, DataSpec(name="bare", kind="image", shape=(1, 16, 16), num_records=4)
     )
