@@ -52,13 +52,13 @@ def _kernel(o: int, c: int, k: int) -> Tensor:
     return (torch.randn(o, c, k, k) / math.sqrt(c * k * k)).to(memory_format=torch.channels_last)
 
 
-def strided(n: int, c: int, o: int, h: int) -> Iterator[Pair]:
-    """The 4x4 convolution of stride 2 on [n, c, h, h], its adjoint, and its kernel's gradient."""
-    x, kernel, form = _image(n, c, h), _kernel(o, c, 4), (2, 1, 1)
-    y = F.conv2d(x, kernel, None, 2, 1)
-    size = f"4x4 stride 2, {c} to {o} channels, {h} px"
-    yield Pair(f"{size}: convolution", lambda: F.conv2d(x, kernel, None, 2, 1), lambda: primitives.convolve(x, kernel, None, form))
-    yield Pair(f"{size}: adjoint", lambda: F.conv_transpose2d(y, kernel, None, 2, 1), lambda: primitives.adjoint(y, kernel, None, form, x.shape))
+def dense(n: int, c: int, o: int, h: int, k: int, stride: int) -> Iterator[Pair]:
+    """A convolution of k x k pixels and padding 1 on [n, c, h, h], its adjoint, and its kernel's gradient."""
+    x, kernel, form = _image(n, c, h), _kernel(o, c, k), (stride, 1, 1)
+    y = F.conv2d(x, kernel, None, stride, 1)
+    size = f"{k}x{k} stride {stride}, {c} to {o} channels, {h} px"
+    yield Pair(f"{size}: convolution", lambda: F.conv2d(x, kernel, None, stride, 1), lambda: primitives.convolve(x, kernel, None, form))
+    yield Pair(f"{size}: adjoint", lambda: F.conv_transpose2d(y, kernel, None, stride, 1), lambda: primitives.adjoint(y, kernel, None, form, x.shape))
     yield _kernel_pair(size, x, y, kernel, form)
 
 
@@ -136,7 +136,8 @@ def _penalty(layer: Callable[[Tensor, Tensor], Tensor], x: Tensor, kernel: Tenso
 
 
 GROUPS: dict[str, Callable[[int], list[Pair]]] = {
-    "strided": lambda n: [pair for c, h in ((64, 32), (128, 16), (256, 8)) for pair in strided(n, c, 2 * c, h)],
+    "strided": lambda n: [pair for c, h in ((64, 32), (128, 16), (256, 8)) for pair in dense(n, c, 2 * c, h, 4, 2)],
+    "dense": lambda n: [pair for c, h in ((128, 32), (256, 16), (512, 8)) for pair in dense(n, c, c, h, 3, 1)],
     "grouped": lambda n: [*grouped(n, 192, 12, 32), *grouped(n, 192, 12, 16)],
     "pointwise": lambda n: [*pointwise(n, 96, 192, 32), *pointwise(n, 256, 512, 8)],
     "joined": lambda n: [pair for c, h in ((128, 32), (128, 16), (256, 8)) for pair in joined(n, c, h)],
