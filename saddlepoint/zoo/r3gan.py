@@ -83,13 +83,13 @@ CIFAR = replace(
 IMAGENET = replace(
     FFHQ64, batch=4096, rounds=48_828, width=1536, full_stages=5, group_width=32, ema_halflife_kimg=50_000.0, conditional=True
 )  # 64 pixels
-SMALL = replace(  # 32 pixels on two cores: widths 64, 64, 64, 32, ten times the learning rate, an average of short memory, no augmentation
+SMALL = replace(  # 32 pixels on two cores: widths 64, 64, 32, 16, ten times the learning rate, an average of short memory, no augmentation
     FFHQ64,
     batch=32,
     rounds=2_000,
     resolution=32,
     width=64,
-    full_stages=3,
+    full_stages=2,
     gamma=1.0,
     final_gamma=0.1,
     final_p=0.0,
