@@ -13,6 +13,7 @@ Axes: n batch, c channels in, o channels out, h w image, t tiles of a strip.
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -42,11 +43,15 @@ def maps(dtype: torch.dtype) -> Maps:
     return Maps(b.to(dtype), (g / 24).to(dtype), a.to(dtype))
 
 
-def _both(map: Tensor, values: Tensor) -> Tensor:
-    """A map [p, q] along both leading axes of values [q, q, ...]: [p p, the rest]."""
+def _both(map: Tensor, values: Tensor, spare: tuple[Tensor, Tensor] | None = None) -> Tensor:
+    """A map [p, q] along both leading axes of values [q, q, ...]: [p p, the rest]; worked out in the two flat tensors where they are given."""
     p, q = map.shape
-    once = torch.mm(map, values.reshape(q, -1)).view(p, q, -1)
-    return torch.matmul(map, once).view(p * p, -1)
+    rest = values.numel() // (q * q)
+    once, twice = (torch.empty(p * p * q * rest, dtype=map.dtype) for _ in range(2)) if spare is None else spare
+    once, twice = once[: p * q * rest].view(p, q, rest), twice[: p * p * rest].view(p, p, rest)
+    torch.mm(map, values.reshape(q, q * rest), out=once.view(p, q * rest))
+    torch.bmm(map.expand(p, p, q), once, out=twice)
+    return twice.view(p * p, rest)
 
 
 def fits(x: Tensor, weight: tuple[int, ...], stride: int, padding: int, groups: int) -> bool:
@@ -59,8 +64,6 @@ def fits(x: Tensor, weight: tuple[int, ...], stride: int, padding: int, groups: 
         padding: of it.
         groups: of it.
     """
-    if torch.compiler.is_exporting():  # other programs choose for themselves
-        return False
     if torch.compiler.is_exporting():  # other programs choose for themselves
         return False
     if weight[0] * weight[1] < LEAST_CHANNELS or tuple(weight[2:]) != (3, 3) or (stride, padding, groups) != (1, 1, 1):
@@ -82,9 +85,12 @@ def convolve(x: Tensor, kernel: Tensor, bias: Tensor | None = None) -> Tensor:
     shift = x.new_zeros(()) if bias is None else bias
     y = torch.empty((n, o, h, w), dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
     pixels = y.permute(0, 2, 3, 1).view(n, h // 4, 4, w // 4, 4, o)
-    for images, rows, tiles in _strips(x):
-        products = torch.bmm(_both(to.image, tiles).view(36, -1, c), factors)  # 36 t o
-        result = _both(to.result, products.view(6, 6, -1))  # 16 (t o)
+    one, two = (x.new_empty(36 * _tiles(x) * max(c, o)) for _ in range(2))  # in turn: what the cache holds stays small
+    for images, rows, tiles in _strips(x, one):
+        image = _both(to.image, tiles, (two, one)).view(36, -1, c)  # 36 t c
+        products = two[: 36 * image.shape[1] * o].view(36, -1, o)
+        torch.bmm(image, factors, out=products)
+        result = _both(to.result, products.view(6, 6, -1), (one, two))  # 16 (t o)
         strip = pixels[images, rows].permute(2, 4, 0, 1, 3, 5)  # 4 4 n h/4 w/4 o
         torch.add(result.view(strip.shape), shift, out=strip)
     return y
@@ -101,32 +107,43 @@ def kernel_gradient(x: Tensor, y: Tensor) -> Tensor:
     o, to = y.shape[1], maps(x.dtype)
     pixels = y.permute(0, 2, 3, 1).contiguous().view(n, h // 4, 4, w // 4, 4, o)
     factors = x.new_zeros(36, c, o)
-    for images, rows, tiles in _strips(x):
+    one, two, three = (x.new_empty(36 * _tiles(x) * max(c, o)) for _ in range(3))
+    for images, rows, tiles in _strips(x, one):
+        image = _both(to.image, tiles, (two, one)).view(36, -1, c)  # 36 t c
         result = pixels[images, rows].permute(2, 4, 0, 1, 3, 5)  # 4 4 n h/4 w/4 o
-        products = _both(to.result.T, result).view(36, -1, o)
-        factors.baddbmm_(_both(to.image, tiles).view(36, -1, c).transpose(1, 2), products)
+        products = _both(to.result.T, result, (two, three)).view(36, -1, o)  # 36 t o
+        factors.baddbmm_(image.transpose(1, 2), products)
     kernel = _both(to.kernel.T, factors.view(6, 6, -1))  # 9 (c o)
     return kernel.view(3, 3, c, o).permute(3, 2, 0, 1)
 
 
-def _strips(x: Tensor) -> Iterator[tuple[slice, slice, Tensor]]:
-    """Cut x [n, c, h, w] into strips: the images and rows of tiles that each covers, its tiles' pixels [6, 6, ..., c], overwritten by the next."""
+def _cut(x: Tensor) -> tuple[int, int]:
+    """How many images of x [n, c, h, w], and how many rows of tiles, make a strip."""
+    n, _, h, w = x.shape
+    return max(1, min(n, STRIP * 16 // (2 * h * w))), max(1, min(h // 4, STRIP * 4 // w))
+
+
+def _tiles(x: Tensor) -> int:
+    """Tiles of a strip."""
+    images, rows = _cut(x)
+    return images * rows * (x.shape[3] // 4)
+
+
+def _strips(x: Tensor, spare: Tensor) -> Iterator[tuple[slice, slice, Tensor]]:
+    """Cut x [n, c, h, w] into strips: the images and rows of tiles that each covers, and its tiles' pixels [6, 6, ..., c], laid into ``spare``."""
     n, c, h, w = x.shape
-    across, down = w // 4, h // 4
-    rows = max(1, min(down, STRIP // across))
-    images = max(1, min(n, STRIP // 2 // (across * down)))
+    images, rows = _cut(x)
     padded = x.new_zeros(images, 4 * rows + 2, w + 2, c)
-    tiles = x.new_empty(36 * images * rows * across * c)
     pixels = x.permute(0, 2, 3, 1)  # n h w c
     step, line = padded.stride(0), padded.stride(1)
     for first in range(0, n, images):
-        for top in range(0, down, rows):
-            count, some = min(rows, down - top), min(images, n - first)
+        for top in range(0, h // 4, rows):
+            count, some = min(rows, h // 4 - top), min(images, n - first)
             _window(pixels[first : first + some], 4 * top - 1, padded[:some, : 4 * count + 2])
-            strides = (line, c, step, 4 * line, 4 * c, 1)
-            gathered = tiles[: 36 * some * count * across * c].view(6, 6, some, count, across, c)
-            gathered.copy_(padded.as_strided(gathered.shape, strides))
-            yield slice(first, first + some), slice(top, top + count), gathered
+            shape, strides = (6, 6, some, count, w // 4, c), (line, c, step, 4 * line, 4 * c, 1)
+            tiles = spare[: math.prod(shape)].view(shape)
+            tiles.copy_(padded.as_strided(shape, strides))
+            yield slice(first, first + some), slice(top, top + count), tiles
 
 
 def _window(pixels: Tensor, start: int, padded: Tensor) -> None:
