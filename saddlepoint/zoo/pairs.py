@@ -16,6 +16,7 @@ from saddlepoint.networks.base import Discriminator, Generator
 from saddlepoint.networks.characters import CharacterDiscriminator, CharacterGenerator
 from saddlepoint.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from saddlepoint.networks.gulrajani import architecture
+from saddlepoint.networks.gulrajani_mnist import GulrajaniMNISTDiscriminator, GulrajaniMNISTGenerator
 from saddlepoint.networks.heads import use_spectral_norm
 from saddlepoint.networks.lsgan import LSGANDiscriminator, LSGANGenerator
 from saddlepoint.networks.mlp import MLPDiscriminator, MLPGenerator, goodfellow
@@ -177,6 +178,11 @@ def _sn_cnn(order: Order) -> Pair:
     return generator, SNCNNDiscriminator(order.image, width=scale, **_inner(order))
 
 
+def _wgan_gp_mnist(order: Order) -> Pair:
+    generator = GulrajaniMNISTGenerator(order.image, latent_dim=order.latent_dim, width=order.width)
+    return generator, GulrajaniMNISTDiscriminator(order.image, width=order.width)
+
+
 def _row(row: int, blocks: int | None = None) -> Callable[[Order], Pair]:
     return lambda order: architecture(row, order.image, order.width, order.critic, latent_dim=order.latent_dim, blocks=blocks)
 
@@ -208,6 +214,7 @@ PAIRS: dict[str, Line] = {
     "am-gan": Line(_am_gan, critic=BATCH, generator=BATCH, conditional="generator"),
     "ac-gan": Line(_ac_gan, critic=BATCH, generator=BATCH, conditional="generator"),
     "stability": Line(_stability, conditional=True),
+    "wgan-gp-mnist": Line(_wgan_gp_mnist),
     "wgan-gp-32": Line(_resnet("wgan-gp-32", 128), critic=_with_own("none"), generator=BATCH_OR_NONE, conditional=True),
     "good-64": Line(_resnet("good-64", 64), critic=_with_own("layer"), generator=BATCH_OR_NONE, conditional=True),
     "sngan-32": Line(_resnet("sngan-32", 256), critic=_with_own("spectral"), generator=BATCH_OR_NONE, conditional=True),

@@ -8,9 +8,11 @@ from typing import Any
 from saddlepoint.data.records import Dataset
 from saddlepoint.errors import UsageError
 from saddlepoint.games.adversarial import AdversarialGame
+from saddlepoint.games.critics import TargetedPenalty
 from saddlepoint.games.player import Adam
-from saddlepoint.games.terms import AuxiliaryClassifier, GradientPenalty, Term
+from saddlepoint.games.terms import AuxiliaryClassifier, Term
 from saddlepoint.networks.base import mixes_samples
+from saddlepoint.networks.gulrajani_mnist import SLOPE_OF_ONE
 from saddlepoint.networks.heads import ClassHead
 from saddlepoint.objectives.wasserstein import Wasserstein
 from saddlepoint.views.noise import Dequantise
@@ -26,12 +28,14 @@ class WGANGPConfig(NetworksConfig):
 
     Attributes:
         gp_weight: lambda of Eq. 3: 10 for images, 0.1 for the two-dimensional toys.
+        gp_slope: that the penalty asks for on images in [-1, 1]; .5 is the slope of 1 of a critic on [0, 1] (MNIST).
         dequantise: fill the gaps between the levels of 8-bit real images with noise U[0, 1/128).
         d_classes_weight: of the critic's cross-entropy on real samples, where conditional.
         g_classes_weight: of the generator's cross-entropy, where conditional.
     """
 
     gp_weight: float = 10.0
+    gp_slope: float = 1.0
     dequantise: bool = False
     d_classes_weight: float = 1.0
     g_classes_weight: float = 0.1
@@ -65,7 +69,7 @@ CIFAR = replace(
     generator_optimizer=Adam(lr=2e-4, beta1=0.0, beta2=0.9),
     discriminator_optimizer=Adam(lr=2e-4, beta1=0.0, beta2=0.9),
 )
-MNIST = replace(LSUN, architecture="dcgan5", critic_norm="none", batch=50, resolution=28)
+MNIST = replace(LSUN, architecture="wgan-gp-mnist", critic_norm="none", batch=50, resolution=28, gp_slope=SLOPE_OF_ONE)
 
 
 @recipe(
@@ -97,7 +101,7 @@ MNIST = replace(LSUN, architecture="dcgan5", critic_norm="none", batch=50, resol
 )
 def wgan_gp(config: WGANGPConfig, data: Dataset) -> AdversarialGame:
     """Wasserstein value function with the penalty in the critic's loss."""
-    terms: list[Term] = [GradientPenalty(config.gp_weight)]
+    terms: list[Term] = [TargetedPenalty(config.gp_weight, config.gp_slope)]
     classes = num_classes(config, data.spec)
     generator, critic = build_pair(config, data.spec, Told(generator=classes))
     if mixes_samples(critic):
