@@ -98,6 +98,7 @@ def draw(points: Sequence[Point], path: Path) -> None:
         axes.plot(across, up, marker="o")
         for point, a, b in zip(points, across, up, strict=True):
             axes.annotate(_words(point["truncation"]), (a, b), textcoords="offset points", xytext=(5, 4))
+        axes.margins(0.12)
         axes.set(xlabel=WORDS.get(x, x), ylabel=WORDS.get(y, y))
     for name in single:
         axes = next(panels)
