@@ -61,7 +61,7 @@ def configuration(row: str, kimg: float) -> ProGANConfig:
     [84, 350, 1750]
     """
     share = kimg / (2 * TOP + 1)
-    base = replace(SMALL, batch=16, stddev_group=16, ema_decay=0.999, stable_kimg=share, fade_kimg=share, total_kimg=kimg)
+    base = replace(SMALL, batch=16, stddev_group=16, fused=False, ema_decay=0.999, stable_kimg=share, fade_kimg=share, total_kimg=kimg)
     if row == "row-h":
         return with_rounds(replace(base, channel_base=2 * base.channel_base, width=2 * base.width, total_kimg=1.5 * kimg), TOP)
     return rows(base, TOP)[row]
