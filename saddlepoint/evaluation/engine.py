@@ -168,7 +168,8 @@ def _check(real: SampleSet, fake: SampleSet) -> None:
     if real.kind != fake.kind:
         raise UsageError(f"{real.name} holds {real.kind} samples and {fake.name} {fake.kind}. Compare like with like.")
     if (real.shape != fake.shape) and (real.kind == "points" or real.shape[1:] != fake.shape[1:]):
-        raise UsageError(f"Real samples have shape {[*real.shape]} and generated {[*fake.shape]}. Bring both to one size with --resolution.")
+        advice = "Bring both to one size with --resolution" if real.kind == "image" else "Name real data of the same dimension"
+        raise UsageError(f"Real samples have shape {[*real.shape]} and generated {[*fake.shape]}. {advice}.")
 
 
 def _progress(what: str, tell: Tell | None) -> Callable[[int, int], None] | None:

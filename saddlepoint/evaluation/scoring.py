@@ -43,8 +43,15 @@ def frechet(case: Case, errors: bool = True) -> Result:
 
 
 def streamed_frechet(real: Features, fake: Features, errors: bool) -> tuple[float, float]:
-    """Frechet distance of features, and its standard error."""
+    """Frechet distance of features, and its standard error; fewer samples than dimensions are the smaller problem, and are held in memory."""
     groups = GROUPS if real.extractor.dimension <= WIDE else GROUPS_WIDE
+    if 2 <= max(len(real), len(fake)) <= real.extractor.dimension:
+        rows = real.rows(), fake.rows()
+
+        def score(x: Rows32, y: Rows32) -> Scores:
+            return {"fd": frechet_distance(x, y)}
+
+        return score(*rows)["fd"], two_sided(score, *rows, groups)["fd"] if errors else NAN
     sides = [in_groups(features, groups if errors else 1) for features in (real, fake)]
     whole = [_merged(parts) for parts in sides]
     value = frechet_from_statistics(*whole[0], *whole[1])

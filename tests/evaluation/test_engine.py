@@ -154,6 +154,17 @@ def test_streamed_distance_is_that_of_all_rows_at_once() -> None:
     assert found["floor"] is None
 
 
+def test_fewer_samples_than_dimensions_are_scored_as_any_others() -> None:
+    def wide(num: int, seed: int) -> SampleSet:
+        return of_function(lambda n, rng: torch.randn(n, 90, generator=rng), num, name="normal", seed=seed)
+
+    for num in (60, 91):  # held in memory; streamed
+        real, fake = wide(num, 0), wide(num, 1)
+        found = evaluate(real, wide(num, 2), fake, metrics=["fd"], extractor=None)["scores"]["fd"]
+        assert found["value"] == pytest.approx(frechet_distance(real.read(0, num), fake.read(0, num)), rel=1e-6)
+        assert found["error"] > 0 and found["floor"] == pytest.approx(found["value"], rel=0.1)
+
+
 @pytest.mark.parametrize(("num_real", "num_fake"), [(4000, 400), (400, 4000)])
 def test_error_is_the_spread_of_repeated_draws_of_either_side(num_real, num_fake) -> None:
     def draw(shift: float, num: int, seed: int) -> SampleSet:
@@ -375,7 +386,7 @@ def test_sixteen_bits_and_alpha(tmp_path) -> None:
 
 
 def test_sizes_that_differ_are_named() -> None:
-    with pytest.raises(UsageError, match=r"Real samples have shape \[3\] and generated \[2\]"):
+    with pytest.raises(UsageError, match=r"Real samples have shape \[3\] and generated \[2\]. Name real data of the same dimension"):
         evaluate(points(), None, of_function(lambda n, rng: torch.zeros(n, 2), 10, name="zeros", seed=0), metrics=["fd"], extractor=None)
 
 
