@@ -53,7 +53,7 @@ class Machine:
             with warnings.catch_warnings():  # of texts that Python would write otherwise
                 warnings.simplefilter("ignore")
                 return self._run(stream)
-        except (ValueError, IndexError, KeyError, TypeError, AttributeError, OverflowError, struct.error, RecursionError) as error:
+        except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, struct.error, RecursionError, MemoryError) as error:
             if isinstance(error, CheckpointError):
                 raise
             raise CheckpointError(f"{self.where} is damaged or no file of weights: {error}.") from None

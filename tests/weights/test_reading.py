@@ -20,6 +20,7 @@ from torch import nn
 
 from saddlepoint.errors import CheckpointError, UsageError
 from saddlepoint.weights.files import read_file
+from saddlepoint.weights.importing import understand
 from saddlepoint.weights.names import Thing
 from saddlepoint.weights.tensors import Storage, as_tensor, rebuild_tensor
 
@@ -232,6 +233,25 @@ def test_damaged_files_are_named(tmp_path: Path) -> None:
     (tmp_path / "x.safetensors").write_bytes(b"12345678")
     with pytest.raises(CheckpointError, match=r"x\.safetensors is damaged"):
         read_file(tmp_path / "x.safetensors")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\x80\x04\x8e" + struct.pack("<Q", 2**62) + b"x.",  # more bytes than there are
+        b"\x80\x02\x8b" + struct.pack("<i", 2**30) + b"x.",  # a number of as many digits
+        b"\x80\x02" + b"]" + b"2" * 1000 + b"a" * 999 + b".",  # a list within itself
+        b"\x80\x02" + b"(" * 100_000 + b"t" * 100_000 + b".",  # tuples within tuples
+        b"\x80\x02" + b"0" * 10 + b".",
+        b"\x80\x02h\x05.",
+        b"\x80\x02}]Ns.",
+        b"\x80\x02" + pickle.dumps({})[2:-1],
+    ],
+)
+def test_bombs_are_refused_or_harmless(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "x.pkl").write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"x\.pkl"):
+        understand(tmp_path / "x.pkl")
 
 
 @pytest.mark.parametrize(
