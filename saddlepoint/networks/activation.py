@@ -14,9 +14,10 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
+from saddlepoint.draws import draws_like, truncated_normal
 from saddlepoint.networks.base import Discriminator, Generator, Judgement
 from saddlepoint.networks.initialisation import fan_in_weights
-from saddlepoint.networks.layers import Dropout, GaussianNoise, doubling, one_hot, pyramid, with_labels
+from saddlepoint.networks.layers import Dropout, doubling, one_hot, pyramid, with_labels
 
 EPS = 1e-3
 
@@ -59,8 +60,32 @@ class ActivationGenerator(Generator):
         return images
 
 
+class InputNoise(nn.Module):
+    """(x + a) b while training, a ~ N(0, std^2) and b ~ N(1, std^2) for every value, both cut off at two deviations."""
+
+    def __init__(self, std: float) -> None:
+        super().__init__()
+        self.std = std
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Any shape [n, ...]; returns the same shape."""
+        if not self.training:
+            return x
+        draws = draws_like(x)
+        a, b = (truncated_normal(draws.normal(*x.shape), 2.0).to(x) * self.std for _ in range(2))
+        return (x + a) * (1 + b)
+
+
+class RootDropout(Dropout):
+    """Dropout whose kept values are divided by the root of their share, which keeps the second moment where the usual one keeps the mean."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Any shape [n, ...]; returns the same shape."""
+        return super().forward(x) * math.sqrt(1 - self.p) if self.training else x
+
+
 class ActivationDiscriminator(Discriminator):
-    """Gaussian noise .1, a 3x3 convolution, then one with stride 2 per level, dropout after each, mean over the map, dropout, one linear unit.
+    """Gaussian noise .1 added and multiplied, a 3x3 convolution, one with stride 2 a level, dropout after each, mean over the map, dropout, one unit.
 
     Args:
         image_shape: (c, h, w); sides divisible by 8.
@@ -71,13 +96,13 @@ class ActivationDiscriminator(Discriminator):
     def __init__(self, image_shape: tuple[int, int, int], *, width: int = 64, drop: float = 0.3) -> None:
         super().__init__()
         *_, halvings = pyramid(image_shape, 4, "AM-GAN")
-        layers: list[nn.Module] = [GaussianNoise(0.1), nn.Conv2d(image_shape[0], width, 3, padding=1, bias=False)]
-        layers += [nn.LeakyReLU(0.2, inplace=True), Dropout(drop)]
+        layers: list[nn.Module] = [InputNoise(0.1), nn.Conv2d(image_shape[0], width, 3, padding=1, bias=False)]
+        layers += [nn.LeakyReLU(0.2, inplace=True), RootDropout(drop)]
         for level in range(halvings):
             a, b = width * 2**level, width * 2 ** (level + 1)
-            layers += [nn.Conv2d(a, b, 3, 2, 1, bias=False), nn.BatchNorm2d(b, eps=EPS), nn.LeakyReLU(0.2, inplace=True), Dropout(drop)]
+            layers += [nn.Conv2d(a, b, 3, 2, 1, bias=False), nn.BatchNorm2d(b, eps=EPS), nn.LeakyReLU(0.2, inplace=True), RootDropout(drop)]
         self.convolutions = nn.Sequential(*layers)
-        self.drop = Dropout(drop)
+        self.drop = RootDropout(drop)
         self.head = nn.Linear(width * 2**halvings, 1)
         _start(self)
         self.to(memory_format=torch.channels_last)
