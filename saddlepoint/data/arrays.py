@@ -31,6 +31,7 @@ class ArrayDataset:
         spec: what the records are.
         names: one a record (an emoji's name, a file's path), or empty.
         keywords: words that describe each record, or empty.
+        captions: a sentence for each record, or empty.
         attribute_names: one a column of the field ``attributes``, or empty.
         notes: what happened on the way in that the user was told of, e.g. files that could not be read.
 
@@ -50,15 +51,17 @@ class ArrayDataset:
         *,
         names: Sequence[str] = (),
         keywords: Sequence[tuple[str, ...]] = (),
+        captions: Sequence[str] = (),
         attribute_names: Sequence[str] = (),
         notes: Sequence[str] = (),
     ) -> None:
         lengths = {name: len(values) for name, values in fields.items()}
         assert set(lengths.values()) == {spec.num_records}, f"fields of {lengths} records; the spec says {spec.num_records}"
-        assert len(names) in (0, spec.num_records) and len(keywords) in (0, spec.num_records)
+        assert all(len(each) in (0, spec.num_records) for each in (names, keywords, captions))
         self.spec = spec
         self.names = tuple(names)
         self.keywords = tuple(keywords)
+        self.captions = tuple(captions)
         self.attribute_names = tuple(attribute_names)
         self.notes = tuple(notes)
         self.splits: dict[str, Tensor] = {}
@@ -87,6 +90,7 @@ class ArrayDataset:
         order = rows.tolist()
         chosen.names = tuple(self.names[i] for i in order) if self.names else ()
         chosen.keywords = tuple(self.keywords[i] for i in order) if self.keywords else ()
+        chosen.captions = tuple(self.captions[i] for i in order) if self.captions else ()
         digest = hashlib.sha256(f"{self.spec.content_hash}:{suffix}:".encode() + rows.numpy().tobytes()).hexdigest()[:16]
         chosen.spec = dataclasses.replace(self.spec, name=f"{self.spec.name}:{suffix}", num_records=len(rows), content_hash=digest)
         return chosen

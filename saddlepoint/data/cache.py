@@ -61,15 +61,10 @@ def cache_root() -> Path:
     return Path(os.environ.get("SADDLEPOINT_CACHE") or "~/.cache/saddlepoint").expanduser()
 
 
-def pack_key(root: Path, paths: Sequence[str], request: dict[str, Any]) -> str:
-    """Name of the pack: a hash of the folder, of the path, size and time of change of each file, and of what was asked of them."""
+def pack_key(root: Path, files: Sequence[tuple[str, str]], request: dict[str, Any]) -> str:
+    """Name of the pack: a hash of the folder, of the path and state (size, time of change) of each file, and of what was asked of them."""
     digest = hashlib.sha256(json.dumps([FORMAT, str(root.resolve()), request], sort_keys=True).encode())
-    for path in paths:
-        try:
-            stat = (root / path).stat()
-            state = f"{stat.st_size} {stat.st_mtime_ns}"
-        except OSError:  # a link to nowhere: it is reported when it is read
-            state = "missing"
+    for path, state in files:
         digest.update(f"\n{path}\0{state}".encode("utf-8", "surrogateescape"))
     return digest.hexdigest()[:32]
 

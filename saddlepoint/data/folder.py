@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import IO, TypeVar
 
 import torch
 
 from saddlepoint.data.arrays import ArrayDataset
 from saddlepoint.data.cache import Packed, PackWriter, pack_key, read_pack
 from saddlepoint.data.images import CHUNK, Header, Pixels, Resolution, batched, check_request, decode, pool, read_header
+from saddlepoint.data.metadata import Metadata, attach, read_metadata
 from saddlepoint.data.records import DataSpec
 from saddlepoint.errors import DataError
 
@@ -29,7 +31,7 @@ IN_MEMORY = 32  # decoded images held before they are written
 
 log = logging.getLogger("saddlepoint")
 Result = TypeVar("Result")
-Decode = Callable[[Path, Resolution | None, int], Pixels]
+Decode = Callable[[Path | IO[bytes], Resolution | None, int], Pixels]
 
 
 @dataclass
@@ -47,6 +49,18 @@ class Found:
     paths: list[str]
     labels: list[int] | None
     class_names: tuple[str, ...]
+
+    def open(self, path: str) -> Path | IO[bytes]:
+        """Where an image's bytes are read from."""
+        return self.root / path
+
+    def state(self, path: str) -> str:
+        """What changes when the file does."""
+        try:
+            stat = (self.root / path).stat()
+        except OSError:  # a link to nowhere: it is reported when it is read
+            return "missing"
+        return f"{stat.st_size} {stat.st_mtime_ns}"
 
 
 @dataclass
@@ -80,7 +94,19 @@ def open_folder(root: Path, name: str, resolution: Resolution | None, channels: 
     Each image is turned upright (EXIF), put on white where it is transparent, cropped to its largest centred square and resized with antialiasing.
     Without ``channels`` they are RGB, or grey if every file is. Without ``resolution`` they must all be square and of one size.
     """
-    return open_found(find_images(root), name, resolution, channels)
+    found = find_images(root)
+    metadata = read_metadata(str(root), found.paths, lambda path: (root / path).read_bytes() if (root / path).is_file() else None)
+    return open_with(found, metadata, name, resolution, channels)
+
+
+def open_with(found: Found, metadata: Metadata | None, name: str, resolution: Resolution | None, channels: int | None) -> ArrayDataset:
+    """Image files already found, with the table beside them; its labels stand in for the folders'."""
+    if metadata is not None and metadata.has("label"):
+        found = dataclasses.replace(found, labels=None, class_names=())
+    dataset = open_found(found, name, resolution, channels)
+    for note in metadata.notes if metadata else ():
+        log.warning(note)
+    return dataset if metadata is None else attach(dataset, metadata)
 
 
 def open_found(
@@ -106,7 +132,7 @@ def open_found(
     """
     check_request(resolution, channels)
     asked = {"resolution": resolution, "channels": channels, "labels": found.class_names} | ({"layout": layout} if layout else {})
-    key = pack_key(found.root, found.paths, asked)
+    key = pack_key(found.root, [(path, found.state(path)) for path in found.paths], asked)
     packed = read_pack(key) or _pack(found, key, resolution, channels, read or decode, wide)
     for note in packed.notes:
         log.warning(note)
@@ -143,17 +169,22 @@ def find_images(root: Path) -> Found:
         raise DataError(f"{root} holds no images: expected .png, .jpg, .webp or other image files, or sub-folders of them; found {held}.")
     if len(paths) < MIN_IMAGES:
         raise DataError(f"{root} holds 1 image ({paths[0]}); training needs at least {MIN_IMAGES}. Add more images.")
+    return Found(root, paths, *classes_of(str(root), paths))
+
+
+def classes_of(root: str, paths: Sequence[str]) -> tuple[list[int] | None, tuple[str, ...]]:
+    """Classes of images by the folder directly below ``root`` that each lies in; None where there is one folder or none."""
     tops = [path.split("/")[0] if "/" in path else "" for path in paths]
     classes = tuple(sorted(set(tops)))
-    if len(classes) == 1:
-        return Found(root, paths, None, ())
+    if len(classes) <= 1:
+        return None, ()
     if "" in classes:
         loose = [path for path in paths if "/" not in path]
         raise DataError(
             f"{root} mixes {len(loose)} loose images (such as {loose[0]}) with sub-folders of images ({', '.join(classes[1 : 1 + NAMED])}); "
             "expected only images, or only sub-folders, one a class. Move the loose ones into a sub-folder, or point at one sub-folder."
         )
-    return Found(root, paths, [classes.index(top) for top in tops], classes)
+    return [classes.index(top) for top in tops], classes
 
 
 def _pack(found: Found, key: str, resolution: Resolution | None, channels: int | None, read: Decode, wide: int) -> Packed:
@@ -179,12 +210,12 @@ def _write(writer: PackWriter, pixels: Pixels) -> None:
     writer.append(pixels)
 
 
-def _on_all_cores(found: Found, rows: Sequence[int], read: Callable[[Path], Result], damage: Damage) -> dict[int, Result]:
+def _on_all_cores(found: Found, rows: Sequence[int], read: Callable[[Path | IO[bytes]], Result], damage: Damage) -> dict[int, Result]:
     """Results of ``read`` by row, in order; files that cannot be read go to ``damage``."""
 
     def attempt(row: int) -> Result | Exception:
         try:
-            return read(found.root / found.paths[row])
+            return read(found.open(found.paths[row]))
         except MemoryError:
             raise
         except Exception as error:  # a damaged file may make any decoder raise anything

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import torch
@@ -73,17 +74,17 @@ def check_request(resolution: Resolution | None, channels: int | None) -> None:
         raise UsageError(f"Images are read with 1 channel (grey) or 3 (RGB); {channels} was asked for.")
 
 
-def read_header(path: Path) -> Header:
+def read_header(path: Path | IO[bytes]) -> Header:
     """Open an image file without decoding it. Raises whatever Pillow raises for a file that is no image."""
     with Image.open(path) as image:
         return Header(image.width, image.height, grey=image.mode in GREY_MODES, alpha=has_alpha(image))
 
 
-def decode(path: Path, resolution: Resolution | None, channels: int) -> Pixels:
+def decode(path: Path | IO[bytes], resolution: Resolution | None, channels: int) -> Pixels:
     """One file as uint8 [c, h, w]: upright, on white, its largest centred square (or rectangle of the shape asked for), resized with antialiasing.
 
     Args:
-        path: an image file; of an animation the first frame is taken.
+        path: an image file, or its open bytes; of an animation the first frame is taken.
         resolution: side, or height and width; None keeps the square as it is.
         channels: c, 1 or 3.
 
@@ -94,7 +95,7 @@ def decode(path: Path, resolution: Resolution | None, channels: int) -> Pixels:
     return fitted(upright(path, channels), resolution)
 
 
-def upright(path: Path, channels: int) -> Image.Image:
+def upright(path: Path | IO[bytes], channels: int) -> Image.Image:
     """One file as an "L" or "RGB" picture: upright, on white. Raises as :func:`decode`."""
     with Image.open(path) as opened:
         opened.load()

@@ -14,7 +14,7 @@ import dataclasses
 import hashlib
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import torch
@@ -164,7 +164,7 @@ def _side_by_side(root: Path, request: Request) -> ArrayDataset:
     return ArrayDataset({"image": both[:, :channels], "partner": both[:, channels:]}, spec, names=whole.names, notes=whole.notes)
 
 
-def _decode_halves(path: Path, resolution: Resolution | None, channels: int) -> Pixels:
+def _decode_halves(path: Path | IO[bytes], resolution: Resolution | None, channels: int) -> Pixels:
     """One file as uint8 [2 c, r, r]: the left half's channels, then the right's."""
     image = upright(path, channels)
     if image.width != 2 * image.height:

@@ -9,9 +9,10 @@ import saddlepoint.data.pairs
 import saddlepoint.data.public
 import saddlepoint.data.shipped
 import saddlepoint.data.toys  # noqa: F401  (these register their sources)
+from saddlepoint.data.archives import find_in_shards, find_in_zip, shards_of
 from saddlepoint.data.arrayfile import SUFFIXES, open_array_file
 from saddlepoint.data.arrays import SPLITS, ArrayDataset, split_rows
-from saddlepoint.data.folder import IMAGE_SUFFIXES, folder_key, open_folder
+from saddlepoint.data.folder import IMAGE_SUFFIXES, folder_key, open_folder, open_with
 from saddlepoint.data.images import Resolution
 from saddlepoint.data.pairs import open_domains, open_pairs
 from saddlepoint.data.registry import SOURCES, DataCard, Request
@@ -117,6 +118,10 @@ def _path(text: str) -> Path:
 
 
 def _open_path(path: Path, request: Request) -> ArrayDataset:
+    shards = shards_of(path)
+    if shards or path.suffix == ".zip":
+        found, metadata = find_in_shards(path, shards) if shards else find_in_zip(path)
+        return open_with(found, metadata, request.name, request.resolution, request.channels)
     if path.is_dir():
         return open_folder(path, request.name, request.resolution, request.channels)
     if path.suffix in SUFFIXES:
@@ -125,7 +130,9 @@ def _open_path(path: Path, request: Request) -> ArrayDataset:
         "it is one image: point at the folder it lies in"
         if path.suffix.lower() in IMAGE_SUFFIXES
         else "unpack it first"
-        if path.suffix in (".zip", ".tar")
+        if path.suffix in (".gz", ".tgz", ".rar", ".7z")
         else ""
     )
-    raise DataError(f"{path} is no data that can be opened{': ' + hint if hint else ''}; expected a folder of images, or a .npy or .npz file.")
+    raise DataError(
+        f"{path} is no data that can be opened{': ' + hint if hint else ''}; expected a folder, .zip or .tar file of images, or a .npy or .npz file."
+    )
