@@ -6,9 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from saddlepoint.evaluation import scoring, scoring_extras, scoring_pairs, scoring_probes, trainee
+from saddlepoint.evaluation import prices, scoring, scoring_extras, scoring_pairs, scoring_probes
 from saddlepoint.evaluation.case import Case, Run
-from saddlepoint.evaluation.msssim import number_of_scales
 from saddlepoint.evaluation.scoring import GROUPS, LIMIT, SPLITS
 from saddlepoint.evaluation.scoring_pairs import PAIRS, PATCHES, PYRAMID_IMAGES
 
@@ -59,43 +58,6 @@ class Measure:
         return f"{self.name} compares all pairs of {n:,} real and {m:,} generated rows of {d}, about {work / 1e9:,.3g} billion operations"
 
 
-def _cost_of_similarity(case: Case) -> str:
-    c, h, w = case.fake.samples.shape
-    return f"filters {PAIRS:,} pairs of {c}x{h}x{w} images at {number_of_scales(min(h, w))} scales in float64, and as many real ones for the floor"
-
-
-def _cost_of_pyramid(case: Case) -> str:
-    n, c = min(len(case.real), len(case.fake), PYRAMID_IMAGES), case.fake.samples.shape[0]
-    gigabytes = 2 * n * PATCHES * c * 49 * 4 / 1e9
-    return f"sorts 512 projections of {n * PATCHES:,} patches a side at every level, twice and again for the floor, in {gigabytes:,.1f} GB a level"
-
-
-def _cost_of_diversity(case: Case) -> str:
-    name = "" if case.extras.distance is None else case.extras.distance.name
-    return f"looks at {2 * PAIRS:,} images with {name}, and as many real ones for the floor"
-
-
-def _cost_of_path(case: Case) -> str:
-    name = "" if case.extras.distance is None else case.extras.distance.name
-    return f"generates {2 * len(case.fake):,} images and looks at them with {name}; the papers take 50,000 paths (--num 50000)"
-
-
-def _cost_of_training(case: Case) -> str:
-    n = min(len(case.fake), LIMIT)
-    steps = 2 * trainee.steps_for(n) + 3 * trainee.steps_for(n // 3)
-    return f"trains classifiers on {n:,} images, on as many real ones, and on three thirds: {steps:,} batches of {trainee.BATCH} in all"
-
-
-def _cost_of_search(case: Case) -> str:
-    train = 0 if case.extras.training is None else case.extras.training.num
-    queries = min(len(case.fake), LIMIT) + min(0 if case.extras.unseen is None else case.extras.unseen.num, LIMIT)
-    return f"compares {queries:,} samples with all {train:,} training samples, in features and in pixels"
-
-
-def _cost_of_windows(case: Case) -> str:
-    return f"compares {min(len(case.fake), LIMIT):,} generated with {min(len(case.real), LIMIT):,} real samples for ten widths, twice"
-
-
 def _path(space: Literal["z", "w"], sampling: Literal["full", "end"], *, crop: bool = False) -> Measure:
     name = f"ppl-{space}{sampling}" + ("-crop" if crop else "")
     return Measure(
@@ -107,7 +69,7 @@ def _path(space: Literal["z", "w"], sampling: Literal["full", "end"], *, crop: b
         kinds=("image",),
         needs=("walk", "distance"),
         floor=False,
-        cost=_cost_of_path,
+        cost=prices.cost_of_path,
     )
 
 
@@ -122,12 +84,20 @@ MEASURES = {
     for measure in (
         Measure(name="fd", better={"fd": "lower"}, run=scoring.frechet, about="Frechet distance (FID with inception); biased upward by few samples"),
         Measure(
+            name="fd-infinity",
+            better={"fd_infinity": "lower"},
+            run=scoring.extrapolated,
+            about="the Frechet distance of infinitely many generated samples, by a line through 15 subsets; the real side's bias remains",
+            settings={"points": 15, "rows": LIMIT, "error": "of the line"},
+            cost=prices.cost_of_extrapolation,
+        ),
+        Measure(
             name="kid",
             better={"kid": "lower"},
             run=scoring.kernel,
             about="kernel distance, cubic kernel, unbiased: may be negative",
             settings={"subsets": 100, "subset_size": 1000, "rows": LIMIT, "error": "over the subsets; one subset where no side has more"},
-            cost=lambda case: f"averages 100 subsets of 1,000 of {min(len(case.fake), LIMIT):,} rows a side, {case.real.extractor.dimension} wide",
+            cost=prices.cost_of_subsets,
         ),
         Measure(
             name="precision-recall",
@@ -189,7 +159,7 @@ MEASURES = {
             about="similarity of pairs of generated images; compare with the floor, the real images' own",
             settings={"pairs": PAIRS, "rows": LIMIT, "error": "jackknife over generated samples"},
             kinds=("image",),
-            cost=_cost_of_similarity,
+            cost=prices.cost_of_similarity,
         ),
         *(
             Measure(
@@ -200,7 +170,7 @@ MEASURES = {
                 settings={"pairs": PAIRS, "rows": LIMIT, "error": "jackknife over generated samples"},
                 kinds=("image",),
                 needs=("distance",),
-                cost=_cost_of_diversity,
+                cost=prices.cost_of_diversity,
             )
             for name, about in (
                 ("lpips", "mean LPIPS of pairs of generated images (VGG16, version 0.1), of one class where classes are known"),
@@ -214,7 +184,7 @@ MEASURES = {
             about="sliced Wasserstein distance x 1,000 on the Laplacian pyramid: the average and each level by its side",
             settings={"patches": PATCHES, "patch": 7, "directions": 512, "images": PYRAMID_IMAGES, "error": "from quarters of either side"},
             kinds=("image",),
-            cost=_cost_of_pyramid,
+            cost=prices.cost_of_pyramid,
         ),
         _path("z", "full"),
         _path("z", "end"),
@@ -232,7 +202,7 @@ MEASURES = {
                 "error": "binomial, and over three thirds of the training set",
             },
             kinds=("image",),
-            cost=_cost_of_training,
+            cost=prices.cost_of_training,
         ),
         Measure(
             name="copying",
@@ -242,7 +212,7 @@ MEASURES = {
             settings={"alpha": scoring_extras.ALPHA, "cells": scoring_extras.CELLS, "rows": LIMIT, "error": "ratio: bootstrap; suspects: binomial"},
             needs=("unseen",),
             floor=False,
-            cost=_cost_of_search,
+            cost=prices.cost_of_search,
         ),
         Measure(
             name="parzen",
@@ -255,7 +225,7 @@ MEASURES = {
                 "rows": LIMIT,
                 "error": "over test points, and jackknife over generated",
             },
-            cost=_cost_of_windows,
+            cost=prices.cost_of_windows,
         ),
         Measure(
             name="fsd",
@@ -282,7 +252,7 @@ MEASURES = {
                 settings={"split": "3/5 to learn, 1/5 to choose, 1/5 to test", "rows": LIMIT, "error": error},
                 kinds=("image",),
                 floor=False,
-                cost=lambda case: f"fits classifiers on {min(len(case.real), LIMIT):,} real samples of {case.real.extractor.dimension} features",
+                cost=prices.cost_of_probes,
             )
             for name, score, better, run, about, error in PROBES
         ),

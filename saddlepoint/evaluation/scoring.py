@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from saddlepoint.errors import UsageError
 from saddlepoint.evaluation.case import Case, Result, Run, Scores
 from saddlepoint.evaluation.diversity import mean_pairwise_distance
-from saddlepoint.evaluation.frechet import RunningStatistics, frechet_distance, frechet_from_statistics
+from saddlepoint.evaluation.frechet import RunningStatistics, frechet_distance, frechet_from_statistics, frechet_infinity
 from saddlepoint.evaluation.inception import as_probabilities
 from saddlepoint.evaluation.kernel import kernel_distance
 from saddlepoint.evaluation.modes import mode_coverage
@@ -63,6 +63,12 @@ def streamed_frechet(real: Features, fake: Features, errors: bool) -> tuple[floa
         pairs = [(part, whole[1]) if side == 0 else (whole[0], part) for part in without]
         variance += jackknife([frechet_from_statistics(*one, *other) for one, other in pairs]) ** 2
     return value, math.sqrt(variance)
+
+
+def extrapolated(case: Case, errors: bool = True) -> Result:
+    """The Frechet distance at infinitely many generated samples; see saddlepoint.evaluation.frechet.frechet_infinity."""
+    found = frechet_infinity(case.real.rows(limit=LIMIT), case.fake.rows(limit=LIMIT), seed=case.extras.seed)
+    return Result(values={"fd_infinity": found.value}, errors={"fd_infinity": found.error})
 
 
 def in_groups(features: Features, groups: int) -> list[RunningStatistics]:
