@@ -1,6 +1,7 @@
 """Small checkpoints of random weights, written by the public codes themselves, and what those codes make of given latents.
 
     python tools/foreign_weights.py FAMILY --public DIR      # writes tests/weights/files/FAMILY.{pkl,pt,pth} and FAMILY.npz
+    python tools/foreign_weights.py compare                  # imports those files; the largest difference of images and logits
 
 FAMILY                 DIR: a copy of
 nvidia                 github.com/NVlabs/stylegan2-ada-pytorch
@@ -21,13 +22,13 @@ import importlib
 import io
 import pickle
 import sys
+import tempfile
 import types
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-import torch.utils.cpp_extension
 from torch import Tensor, nn
 
 OUT = Path(__file__).parents[1] / "tests" / "weights" / "files"
@@ -77,7 +78,7 @@ def nvidia() -> None:
 
 def rosinality(public: Path) -> None:
     """Its table of channels made smaller."""
-    torch.utils.cpp_extension.load = lambda *_, **__: None  # type: ignore[assignment]
+    importlib.import_module("torch.utils.cpp_extension").load = lambda *_, **__: None  # its CUDA operators are not needed
     model = types.ModuleType("model")
     sys.modules["model"] = model
     source = (public / "model.py").read_text()
@@ -146,12 +147,34 @@ def r3gan() -> None:
     write("r3gan", "pkl", {"G": generator, "D": critic, "G_ema": average, "training_set_kwargs": {}, "cur_nimg": 1000}, arrays)
 
 
+@torch.no_grad()
+def compare() -> None:
+    """A line for each family."""
+    from saddlepoint import api
+
+    for file in sorted(OUT.glob("*.p[kt]*")):
+        with tempfile.TemporaryDirectory() as place, np.load(file.with_suffix(".npz")) as arrays:
+            game: Any = api.load(api.import_weights(file, Path(place) / "run").folder)[0]
+            given = {name: torch.from_numpy(arrays[name]) for name in arrays.files}
+            labels = [given["labels"]] if "labels" in given else []
+            game.generator_ema.noise_mode = "fixed"
+            images = game.generator_ema(given["z"], *labels)
+            found = [f"images {(images - given['images']).abs().max():.1e} of deviation {given['images'].std():.2f}"]
+            if "logits" in given:
+                found.append(f"logits {(game.discriminator(given['x'], *labels).logits - given['logits']).abs().max():.1e}")
+            sys.stdout.write(f"{file.name}: {', '.join(found)}\n")
+
+
 def main() -> None:
-    """Write one family's files."""
+    """Write one family's files, or compare all."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("family", choices=["nvidia", "rosinality", "biggan", "progan", "r3gan"])
-    parser.add_argument("--public", type=Path, required=True)
+    parser.add_argument("family", choices=["nvidia", "rosinality", "biggan", "progan", "r3gan", "compare"])
+    parser.add_argument("--public", type=Path)
     given = parser.parse_args()
+    if given.family == "compare":
+        return compare()
+    if given.public is None:
+        parser.error("--public DIR is missing")
     sys.path.insert(0, str(given.public))
     with contextlib.suppress(ImportError):
         importlib.import_module("pkg_resources")  # R3GAN's code asks it for a version; new setuptools do not bring it
@@ -160,6 +183,7 @@ def main() -> None:
     with torch.no_grad():
         work = {"nvidia": nvidia, "biggan": biggan, "r3gan": r3gan}.get(given.family)
         work() if work else {"rosinality": rosinality, "progan": progan}[given.family](given.public)
+    return None
 
 
 if __name__ == "__main__":
