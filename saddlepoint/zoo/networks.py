@@ -16,6 +16,7 @@ characters          the same paper's conditional pair for many classes, sides di
 am-gan              Zhou et al. 2018 (G 96, D 64: width is D's, G has half as many again)
 ac-gan              Odena et al. 2017 (width 16: of D's first map; G has 24 times as many at 32x32, 48 times above)
 stability           Mescheder et al. 2018, residual, no normalisation (width 64)
+biggan-cifar        Brock et al. 2019 on CIFAR-10, as in the first author's code: without shared embedding and attention (width 64)
 wgan-gp-mnist       Gulrajani et al. 2017, MNIST, no normalisation (width 64)
 wgan-gp-32          Gulrajani et al. 2017, residual, CIFAR-10 (width 128)
 good-64             the same at 64x64 (width 64)
@@ -52,6 +53,7 @@ Architecture = Literal[
     "am-gan",
     "ac-gan",
     "stability",
+    "biggan-cifar",
     "wgan-gp-mnist",
     "wgan-gp-32",
     "good-64",

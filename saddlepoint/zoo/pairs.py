@@ -13,6 +13,7 @@ from saddlepoint.errors import UsageError
 from saddlepoint.networks.acgan import ACGANDiscriminator, ACGANGenerator
 from saddlepoint.networks.activation import ActivationDiscriminator, ActivationGenerator
 from saddlepoint.networks.base import Discriminator, Generator
+from saddlepoint.networks.biggan import BigGANDiscriminator, BigGANGenerator
 from saddlepoint.networks.characters import CharacterDiscriminator, CharacterGenerator
 from saddlepoint.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from saddlepoint.networks.gulrajani import architecture
@@ -183,6 +184,14 @@ def _wgan_gp_mnist(order: Order) -> Pair:
     return generator, GulrajaniMNISTDiscriminator(order.image, width=order.width)
 
 
+def _biggan_cifar(order: Order) -> Pair:
+    shared: Any = {"width": order.width, "attention": (), "start": "normal"}
+    generator = BigGANGenerator(
+        order.image, order.latent_dim, num_classes=order.told.generator, shared_dim=None, hierarchical=False, eps=1e-5, **shared
+    )
+    return generator, BigGANDiscriminator(order.image, num_classes=order.told.discriminator, **shared)
+
+
 def _row(row: int, blocks: int | None = None) -> Callable[[Order], Pair]:
     return lambda order: architecture(row, order.image, order.width, order.critic, latent_dim=order.latent_dim, blocks=blocks)
 
@@ -214,6 +223,7 @@ PAIRS: dict[str, Line] = {
     "am-gan": Line(_am_gan, critic=BATCH, generator=BATCH, conditional="generator"),
     "ac-gan": Line(_ac_gan, critic=BATCH, generator=BATCH, conditional="generator"),
     "stability": Line(_stability, conditional=True),
+    "biggan-cifar": Line(_biggan_cifar, critic=("spectral",), generator=BATCH, conditional=True),
     "wgan-gp-mnist": Line(_wgan_gp_mnist),
     "wgan-gp-32": Line(_resnet("wgan-gp-32", 128), critic=_with_own("none"), generator=BATCH_OR_NONE, conditional=True),
     "good-64": Line(_resnet("good-64", 64), critic=_with_own("layer"), generator=BATCH_OR_NONE, conditional=True),

@@ -15,6 +15,7 @@ from saddlepoint.games.player import Clock, RMSprop
 from saddlepoint.networks.base import Judgement, mixes_samples
 from saddlepoint.networks.spectral import normalised_layers, refresh_spectral_norms
 from saddlepoint.objectives.relativistic import Relativistic
+from saddlepoint.views.mirror import Mirror
 from saddlepoint.zoo import am_gan, gan_r1
 from saddlepoint.zoo.catalogue import find_recipe
 
@@ -194,3 +195,14 @@ def test_diffaugment_arms(arm: str, in_d: tuple[bool, bool], in_g: bool, make: A
     whole = torch.cat(seen)
     cut = [(part == 0).flatten(1).float().mean(1).gt(0.05).any().item() for part in whole.split(4)]
     assert cut == [*in_d, in_g]
+
+
+@pytest.mark.parametrize("name", ["lecam", "diffaugment"])
+def test_the_released_cifar_runs_play_on_biggan(name: str, make: Any, images: Any) -> None:
+    config = find_recipe(name).preset("paper")
+    assert (config.batch, config.d_steps, config.rounds, config.conditional, config.mirror) == (50, 4, 250_000, True, True)
+    game, _, _ = make(name, "paper", images(3, 32), width=4)
+    (average,) = game.averages
+    assert average.decay(Clock(batch=50)) == pytest.approx(0.9999, abs=1e-7)
+    assert isinstance(game.real_view, Mirror)
+    assert game.generate(torch.zeros(2, config.latent_dim), torch.tensor([0, 3])).shape == (2, 3, 32, 32)
