@@ -89,7 +89,8 @@ def _parts(features: Features, metric: str) -> Parts:
 
 
 def _per_class(parts: Parts) -> int:
-    return int(min(LABELS, np.unique(parts[1], return_counts=True)[1].min()))
+    """Labels to draw of each class: 100, or half of the rarest class, so that draws differ."""
+    return int(max(1, min(LABELS, np.unique(parts[1], return_counts=True)[1].min() // 2)))
 
 
 def svm(case: Case, errors: bool = True) -> Result:

@@ -317,8 +317,8 @@ def test_few_samples_of_every_biased_distance_are_noted() -> None:
 def test_probes_of_an_extractor_against_pixels() -> None:
     result = saddlepoint.evaluate("digits:test", against="digits:train", metrics="probe,1nn,svm", num=50, num_real=500, extractor="quick")
     scores, details = result["scores"], result["details"]
-    assert scores["1nn"]["value"] > 0.9 and scores["probe"]["value"] > 0.9 and scores["svm_error"]["value"] < 0.15
-    assert 0 < details["probe"]["pixels"] < 1 and 0 < details["svm"]["pixels"] < 0.4 and details["svm"]["labels_a_class"] <= 100
+    assert scores["1nn"]["value"] > 0.9 and scores["probe"]["value"] > 0.9 and 0 <= scores["svm_error"]["value"] < 0.2
+    assert 0 < details["probe"]["pixels"] < 1 and 0 < details["svm"]["pixels"] < 0.5 and details["svm"]["labels_a_class"] <= 100
     assert all(score["floor"] is None and score["error"] >= 0 for score in scores.values())
     assert scores["1nn"]["error"] > 0 < scores["probe"]["error"]  # though all may be right
     with pytest.raises(UsageError, match="1nn needs real samples of every class to learn from; 12 came"):
