@@ -40,11 +40,29 @@ def run(argv: list[str]) -> int:
         return 0
     for recipe in recipes:
         recipe["needs"] = "/".join(recipe["needs"]) + (" with labels" if recipe["needs_labels"] else "")
+    _show("Recipes: `saddlepoint train RECIPE`", recipes, ("name", "year", "needs", "presets", "title"))
+    _show_data(data)
+    return 0
+
+
+def show_data(argv: list[str]) -> int:
+    """The data sets alone."""
+    given = parse(ListFlags, argv, prog="saddlepoint data list", description="The data sets that are at hand.")
+
+    from saddlepoint.data.sources import list_data
+
+    data = [dataclasses.asdict(card) for card in list_data()]
+    if given.json:
+        print(json.dumps(data, indent=2))
+    else:
+        _show_data(data)
+    return 0
+
+
+def _show_data(data: list[dict[str, Any]]) -> None:
     for card in data:
         card["size"] = " x ".join(map(str, card["shape"]))
-    _show("Recipes: `saddlepoint train RECIPE`", recipes, ("name", "year", "needs", "presets", "title"))
     _show("Data: `--data NAME`, or a folder or array of your own", data, ("name", "num_records", "size", "title", "licence"))
-    return 0
 
 
 def _show(title: str, rows: list[dict[str, Any]], columns: tuple[str, ...]) -> None:

@@ -22,6 +22,7 @@ VERBS = {
     "resume": "go on with a run as if it had never stopped",
     "sample": "draw samples from a run into pictures or an array",
     "list": "the recipes, their papers and presets; the data that is at hand",
+    "data": "check and convert data; the sets that are at hand",
     "evaluate": "measure a run or any samples, with floor, error and protocol",
     "compare": "put evaluated runs beside one another",
     "import": "make a run from a checkpoint of another code",

@@ -13,7 +13,8 @@ from saddlepoint.data.archives import find_in_shards, find_in_zip, shards_of
 from saddlepoint.data.arrayfile import SUFFIXES, open_array_file
 from saddlepoint.data.arrays import SPLITS, ArrayDataset, split_rows
 from saddlepoint.data.folder import IMAGE_SUFFIXES, folder_key, open_folder, open_with
-from saddlepoint.data.images import Resolution
+from saddlepoint.data.images import Resolution, size_of
+from saddlepoint.data.packed import is_packed, open_packed
 from saddlepoint.data.pairs import open_domains, open_pairs
 from saddlepoint.data.registry import SOURCES, DataCard, Request
 from saddlepoint.errors import DataError, UsageError, nearest
@@ -61,6 +62,18 @@ def _part(dataset: ArrayDataset, split: str | None, key: str) -> ArrayDataset:
     if split is None:
         return dataset
     return dataset.part(dataset.splits[split] if split in dataset.splits else split_rows(len(dataset), split, key), split)
+
+
+def _fitting(data: ArrayDataset, request: Request) -> ArrayDataset:
+    """Packed data as they are; another size is a matter of converting again."""
+    asked = None if request.resolution is None else size_of(request.resolution)
+    if data.spec.kind == "image" and (asked not in (None, data.spec.shape[1:]) or request.channels not in (None, data.spec.shape[0])):
+        c, height, width = data.spec.shape
+        raise DataError(
+            f"{request.name} is packed at {height}x{width} pixels (height x width) with {c} channels. Leave --resolution at that, or convert its "
+            "source again with another."
+        )
+    return data
 
 
 def _pairs(place: str, request: Request, split: str | None) -> ArrayDataset:
@@ -118,6 +131,8 @@ def _path(text: str) -> Path:
 
 
 def _open_path(path: Path, request: Request) -> ArrayDataset:
+    if path.is_dir() and is_packed(path):
+        return _fitting(open_packed(path, request.name), request)
     shards = shards_of(path)
     if shards or path.suffix == ".zip":
         found, metadata = find_in_shards(path, shards) if shards else find_in_zip(path)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from saddlepoint.data.packed import is_packed
 from saddlepoint.data.sources import list_data, open_data
 from saddlepoint.errors import DataError, UsageError, nearest
 from saddlepoint.games.settings import GameConfig
@@ -53,7 +54,7 @@ def choose_recipe(data: str, device: str = "cpu") -> Choice:
         spec = open_data(data).spec
         found = f"No recipe was named. {spec.name} holds {spec.num_records} points of {spec.shape[0]} numbers:"
         return Choice("relativistic", "toy", (f"{found} relativistic, preset toy.", "It covers all modes of the toys and converges with R1 and R2."))
-    spec = open_data(data, resolution=32).spec
+    spec = open_data(data, resolution=None if is_packed(Path(data)) else 32).spec
     few = spec.num_records < FEW
     recipe = ("diffaugment" if few else "dcgan") if device == "cpu" else "diffaugment"
     found = f"No recipe was named. {spec.name} holds {spec.num_records} images and training runs on {device}: {recipe}, preset small."

@@ -1,0 +1,112 @@
+"""``saddlepoint data check PATH``, ``data convert IN OUT``, ``data list``: data before and beside training."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from saddlepoint.cli.parsing import parse
+from saddlepoint.errors import UsageError, nearest
+
+SUBVERBS = ("check", "convert", "list")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckFlags:
+    """Open every image once and report: sizes, modes, labels, copies, files that cannot be read, and what training would do with each.
+
+    Attributes:
+        path: folder, .zip or .tar file of images.
+        json: print JSON.
+    """
+
+    path: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="PATH")]
+    json: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConvertFlags:
+    """Write data in another form; the same command twice changes nothing, and interrupted it goes on.
+
+    Attributes:
+        source: name or path, as for training.
+        out: what to make.
+        form: packed (one folder, mapped into memory), zip (StyleGAN's) or folder (of PNG files); None: by the ending of OUT.
+        resolution: side, or height and width; None keeps the data's own.
+        channels: 1 or 3; None keeps the data's own.
+    """
+
+    source: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="IN")]
+    out: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="OUT")]
+    form: Literal["packed", "zip", "folder"] | None = None
+    resolution: int | tuple[int, int] | None = None
+    channels: int | None = None
+
+
+def run(argv: list[str]) -> int:
+    """Do what the word after ``data`` says."""
+    if not argv or argv[0] in ("-h", "--help"):
+        sys.stdout.write("usage: saddlepoint data {check PATH, convert IN OUT, list}; `saddlepoint data check --help` shows the flags of one.\n")
+        return 0 if argv else UsageError.exit_code
+    word, *rest = argv
+    if word not in SUBVERBS:
+        raise UsageError(f"saddlepoint data has no {word!r}. {nearest(word, SUBVERBS)}")
+    return {"check": _check, "convert": _convert, "list": _list}[word](rest)
+
+
+def _check(argv: list[str]) -> int:
+    given = parse(CheckFlags, argv, prog="saddlepoint data check")
+
+    from saddlepoint.data.check import check, lines_of
+
+    with _Bar("files") as bar:
+        report = check(given.path, bar.show)
+    print(json.dumps(dataclasses.asdict(report), indent=2) if given.json else "\n".join(lines_of(report)))
+    return 0
+
+
+def _convert(argv: list[str]) -> int:
+    given = parse(ConvertFlags, argv, prog="saddlepoint data convert")
+
+    from saddlepoint.data.converting import convert
+    from saddlepoint.data.sources import open_data
+
+    data = open_data(given.source, resolution=given.resolution, channels=given.channels)
+    with _Bar("records") as bar:
+        print(convert(data, given.out, source=given.source, form=given.form, show=bar.show))
+    return 0
+
+
+def _list(argv: list[str]) -> int:
+    from saddlepoint.cli.list import show_data
+
+    return show_data(argv)
+
+
+class _Bar:
+    """A progress bar on a terminal; nothing elsewhere."""
+
+    def __init__(self, what: str) -> None:
+        import rich.console
+        import rich.progress
+
+        console = rich.console.Console(stderr=True)
+        self.bar = rich.progress.Progress(console=console, transient=True, disable=not console.is_terminal)
+        self.task = self.bar.add_task(what)
+
+    def __enter__(self) -> _Bar:
+        self.bar.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.bar.stop()
+
+    def show(self, done: int, total: int) -> None:
+        """Move it."""
+        self.bar.update(self.task, completed=done, total=total)

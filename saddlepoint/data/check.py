@@ -1,0 +1,249 @@
+"""A look at a set of image files before it is used: what is there, what is wrong with it, and what would be done with each file.
+
+Every file is opened and decoded once, on all cores.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from saddlepoint.data.archives import find_in_shards, find_in_zip, shards_of
+from saddlepoint.data.folder import Found, find_images
+from saddlepoint.data.images import DEEP_MODES, EXIF_ORIENTATION, batched, has_alpha, pool, upright
+from saddlepoint.data.metadata import Metadata, read_metadata
+from saddlepoint.errors import DataError
+
+NEAR = 4  # bits of 64 that two hashes may differ in
+LISTED = 20  # files or groups that a report names
+SIDES = (16, 32, 64, 128, 256, 512, 1024)
+
+
+@dataclass(frozen=True)
+class Look:
+    """What one file showed.
+
+    Attributes:
+        width, height: in pixels, as stored.
+        mode: Pillow's name of it.
+        notes: what would be done with it beside cropping and resizing.
+        digest: of its bytes.
+        bits: perceptual hash, 64 bits: in which of 8 x 8 places the image gets brighter to the right.
+    """
+
+    width: int
+    height: int
+    mode: str
+    notes: tuple[str, ...]
+    digest: str
+    bits: int
+
+
+@dataclass
+class Report:
+    """What a check found; plain values, so that it can be printed as JSON.
+
+    Attributes:
+        path: what was checked.
+        files: image files found.
+        readable: of them that can be decoded.
+        corrupt: path -> reason.
+        sizes: "WxH" -> count, the most frequent first.
+        modes: Pillow's mode -> count.
+        treatment: what the pipeline does -> count of files.
+        labels: class -> count; empty without labels.
+        attributes: names of the numbers beside each image.
+        captions: how many have one.
+        duplicates: groups of files with the same bytes.
+        near_duplicates: pairs of files that look alike.
+        resolution: side that is suggested.
+        advice: what to do, in plain words.
+    """
+
+    path: str
+    files: int
+    readable: int
+    corrupt: dict[str, str]
+    sizes: dict[str, int]
+    modes: dict[str, int]
+    treatment: dict[str, int]
+    labels: dict[str, int]
+    attributes: list[str]
+    captions: int
+    duplicates: list[list[str]]
+    near_duplicates: list[list[str]]
+    resolution: int
+    advice: list[str] = field(default_factory=list)
+
+
+def check(path: Path, show: Callable[[int, int], None] | None = None) -> Report:
+    """Open every image of a folder, zip file or tar shards.
+
+    Args:
+        path: as for training.
+        show: called with (files done, all).
+    Raises:
+        DataError: if there is nothing to look at.
+    """
+    found, metadata = _find(path)
+    looks: dict[str, Look] = {}
+    corrupt: dict[str, str] = {}
+    with pool() as workers:
+        for part in batched(range(len(found.paths)), 64):
+            names = [found.paths[row] for row in part]
+            for name, result in zip(names, workers.map(lambda name: _attempt(found, name), names), strict=True):
+                if isinstance(result, Look):
+                    looks[name] = result
+                else:
+                    corrupt[name] = result
+            if show is not None:
+                show(len(looks) + len(corrupt), len(found.paths))
+    report = _report(path, found, metadata, looks, corrupt)
+    report.advice.extend(_advice(report, looks))
+    return report
+
+
+def _find(path: Path) -> tuple[Found, Metadata | None]:
+    if not path.exists():
+        raise DataError(f"There is no folder or file {path}. Check the path.")
+    shards = shards_of(path) if path.is_dir() or path.suffix == ".tar" else []
+    if shards:
+        return find_in_shards(path, shards)
+    if path.suffix == ".zip":
+        return find_in_zip(path)
+    if not path.is_dir():
+        raise DataError(f"{path} is no folder, .zip or .tar file of images; those can be checked.")
+    found = find_images(path)
+    return found, read_metadata(str(path), found.paths, lambda name: (path / name).read_bytes() if (path / name).is_file() else None)
+
+
+def _attempt(found: Found, name: str) -> Look | str:
+    try:
+        source = found.open(name)
+        content = source.read_bytes() if isinstance(source, Path) else source.read()
+        return _look(content)
+    except MemoryError:
+        raise
+    except Exception as error:  # a damaged file may make any decoder raise anything
+        if type(error).__name__ == "UnidentifiedImageError":
+            return "not a readable image" if content else "empty file"
+        return str(error).strip().split("\n")[0][:120] or type(error).__name__
+
+
+def _look(content: bytes) -> Look:
+    from io import BytesIO
+
+    with Image.open(BytesIO(content)) as image:
+        width, height, mode = image.width, image.height, image.mode
+        notes = ["transparent: put on white"] if has_alpha(image) else []
+        notes += ["16 bits: brought to 8"] if mode in DEEP_MODES else []
+        notes += ["turned upright by its EXIF note"] if image.getexif().get(EXIF_ORIENTATION, 1) != 1 else []
+        notes += ["animated: the first frame is taken"] if getattr(image, "n_frames", 1) > 1 else []
+        notes += ["cropped to the centred square"] if width != height else []
+        notes += [f"{mode}: converted to RGB"] if mode in ("P", "CMYK", "YCbCr", "HSV", "LAB", "PA") else []
+    source: IO[bytes] = BytesIO(content)
+    small = upright(source, 1).resize((9, 8), Image.Resampling.BILINEAR)
+    pixels = np.asarray(small).astype(np.int16)
+    bits = int.from_bytes(np.packbits(pixels[:, 1:] > pixels[:, :-1]).tobytes(), "big")
+    return Look(width, height, mode, tuple(notes), hashlib.sha256(content).hexdigest(), bits)
+
+
+def _report(path: Path, found: Found, metadata: Metadata | None, looks: dict[str, Look], corrupt: dict[str, str]) -> Report:
+    labels: Counter[str] = Counter()
+    if metadata is not None and metadata.has("label"):
+        labels.update(str(row["label"]) for row in metadata.rows.values())
+    elif found.labels is not None:
+        labels.update(found.class_names[label] for label in found.labels)
+    same: dict[str, list[str]] = defaultdict(list)
+    for name, look in looks.items():
+        same[look.digest].append(name)
+    sides = sorted(min(look.width, look.height) for look in looks.values()) or [1]
+    return Report(
+        path=str(path),
+        files=len(found.paths),
+        readable=len(looks),
+        corrupt=corrupt,
+        sizes=dict(Counter(f"{look.width}x{look.height}" for look in looks.values()).most_common()),
+        modes=dict(Counter(look.mode for look in looks.values()).most_common()),
+        treatment=dict(Counter(note for look in looks.values() for note in look.notes).most_common()),
+        labels=dict(labels.most_common()),
+        attributes=[*metadata.attribute_names] if metadata else [],
+        captions=len(metadata.rows) if metadata and metadata.has("caption") else 0,
+        duplicates=[names for names in same.values() if len(names) > 1],
+        near_duplicates=near_pairs({names[0]: looks[names[0]].bits for names in same.values()}),
+        resolution=max((side for side in SIDES if side <= sides[len(sides) // 20]), default=SIDES[0]),
+    )
+
+
+def near_pairs(bits: dict[str, int], distance: int = NEAR) -> list[list[str]]:
+    """Pairs of names whose hashes differ in at most ``distance`` bits.
+
+    Two hashes that differ in at most 4 bits agree in at least one of five parts, so only names that share a part are compared.
+
+    >>> near_pairs({"a": 0, "b": 0b1111, "c": 0b11111})
+    [['a', 'b'], ['b', 'c']]
+    """
+    names, pairs = [*bits], set()
+    widths = np.array_split(np.arange(64), distance + 1)
+    for places in widths:
+        mask = sum(1 << int(place) for place in places)
+        groups: dict[int, list[int]] = defaultdict(list)
+        for row, name in enumerate(names):
+            groups[bits[name] & mask].append(row)
+        for rows in groups.values():
+            pairs.update(_close([bits[names[row]] for row in rows], rows, distance))
+    return [[names[i], names[j]] for i, j in sorted(pairs)]
+
+
+def _close(hashes: Sequence[int], rows: Sequence[int], distance: int) -> set[tuple[int, int]]:
+    """Pairs of rows within the distance."""
+    values: NDArray[np.uint64] = np.array(hashes, np.uint64)
+    found: set[tuple[int, int]] = set()
+    for i in range(len(values) - 1):
+        differ = np.bitwise_count(values[i] ^ values[i + 1 :])
+        found.update((rows[i], rows[i + 1 + int(j)]) for j in np.flatnonzero(differ <= distance))
+    return found
+
+
+def _advice(report: Report, looks: dict[str, Look]) -> list[str]:
+    lines = []
+    if report.corrupt:
+        lines.append(f"{len(report.corrupt)} files cannot be read; training skips up to 1 % of them and refuses more. Repair or remove them.")
+    if report.duplicates:
+        extra = sum(len(names) - 1 for names in report.duplicates)
+        lines.append(f"{extra} files are copies of others: they count twice in training and hide memorisation. Remove them.")
+    if report.near_duplicates:
+        lines.append(f"{len(report.near_duplicates)} pairs look alike; keep them out of different parts (train and test).")
+    if report.labels and max(report.labels.values()) > 10 * min(report.labels.values()):
+        most, least = max(report.labels, key=report.labels.__getitem__), min(report.labels, key=report.labels.__getitem__)
+        lines.append(f"Classes are out of balance: {most} has {report.labels[most]}, {least} {report.labels[least]}.")
+    small = sum(min(look.width, look.height) < report.resolution for look in looks.values())
+    smaller = f" ({small} smaller ones are enlarged)" if small else ""
+    lines.append(f"Train with --resolution {report.resolution}: nineteen of twenty images are at least as large{smaller}.")
+    return lines
+
+
+def lines_of(report: Report) -> list[str]:
+    """The report for people."""
+
+    def some(items: Sequence[str]) -> str:
+        return ", ".join(itertools.islice(items, LISTED)) + (f", and {len(items) - LISTED} more" if len(items) > LISTED else "")
+
+    counts = [("sizes", report.sizes), ("modes", report.modes), ("what is done", report.treatment), ("labels", report.labels)]
+    lines = [f"{report.path}: {report.readable} of {report.files} image files can be read"]
+    lines += [f"{name}: {some([f'{what} ({count})' for what, count in found.items()])}" for name, found in counts if found]
+    lines += [f"attributes: {some(report.attributes)}"] if report.attributes else []
+    lines += [f"captions: {report.captions}"] if report.captions else []
+    lines += [f"cannot be read: {some([f'{name} ({why})' for name, why in report.corrupt.items()])}"] if report.corrupt else []
+    lines += [f"copies: {some([' = '.join(names) for names in report.duplicates])}"] if report.duplicates else []
+    lines += [f"look alike: {some([' ~ '.join(pair) for pair in report.near_duplicates])}"] if report.near_duplicates else []
+    return lines + report.advice

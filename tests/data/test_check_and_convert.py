@@ -1,0 +1,196 @@
+"""A look at image files before they are used, and data sets in other forms."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from saddlepoint import api
+from saddlepoint.cli.main import main
+from saddlepoint.data import packed
+from saddlepoint.data.check import check, lines_of, near_pairs
+from saddlepoint.data.packed import open_packed, write_packed
+from saddlepoint.data.sources import open_data
+from saddlepoint.errors import DataError, UsageError
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SADDLEPOINT_CACHE", str(tmp_path / "cache"))
+
+
+def noise(seed: int, size: tuple[int, int] = (40, 40)) -> Image.Image:
+    small = np.random.default_rng(seed).integers(0, 255, (6, 6, 3), dtype=np.uint8)
+    return Image.fromarray(small).resize(size, Image.Resampling.BICUBIC)
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """Two classes, with one of everything that may be wrong."""
+    root = tmp_path / "photos"
+    (root / "cat").mkdir(parents=True)
+    (root / "dog").mkdir()
+    for k in range(8):
+        noise(k).save(root / "cat" / f"{k}.png")
+    noise(20, (80, 40)).save(root / "dog" / "wide.png")
+    noise(21).convert("RGBA").save(root / "dog" / "clear.png")
+    Image.fromarray(np.arange(1600, dtype=np.uint16).reshape(40, 40) * 40).save(root / "dog" / "deep.png")
+    (root / "dog" / "copy.png").write_bytes((root / "cat" / "3.png").read_bytes())
+    noise(5).save(root / "dog" / "like.jpg", quality=60)
+    (root / "dog" / "torn.jpg").write_bytes((root / "dog" / "like.jpg").read_bytes()[:300])
+    (root / "dog" / "empty.png").write_bytes(b"")
+    return root
+
+
+def test_a_check_tells_all(photos: Path) -> None:
+    report = check(photos)
+    assert (report.files, report.readable) == (15, 13)
+    assert report.corrupt.keys() == {"dog/torn.jpg", "dog/empty.png"}
+    assert report.corrupt["dog/empty.png"] == "empty file"
+    assert report.sizes == {"40x40": 12, "80x40": 1}
+    assert report.labels == {"cat": 8, "dog": 7}
+    assert report.treatment["transparent: put on white"] == 1
+    assert report.treatment["16 bits: brought to 8"] == 1
+    assert report.treatment["cropped to the centred square"] == 1
+    assert report.duplicates == [["cat/3.png", "dog/copy.png"]]
+    assert ["cat/5.png", "dog/like.jpg"] in report.near_duplicates
+    assert not any("cat/3.png" in pair and "cat/4.png" in pair for pair in report.near_duplicates)
+    assert report.resolution == 32
+    said = "\n".join(lines_of(report))
+    assert "13 of 15 image files can be read" in said
+    assert "1 files are copies of others" in said
+
+
+def test_near_pairs_are_all_pairs_within_the_distance() -> None:
+    rng = np.random.default_rng(0)
+    bits = {str(k): int(rng.integers(0, 2**63)) for k in range(60)}
+    for k in range(60, 120):  # flips of 0 to 7 bits of one before
+        places = rng.choice(64, k % 8, replace=False)
+        bits[str(k)] = bits[str(k - 60)] ^ sum(1 << int(place) for place in places)
+    slow = [[a, b] for i, a in enumerate(bits) for b in [*bits][i + 1 :] if (bits[a] ^ bits[b]).bit_count() <= 4]
+    assert sorted(near_pairs(bits)) == sorted(slow)
+    assert len(slow) >= 30
+
+
+def test_the_command_checks(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["data", "check", str(photos), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["readable"] == 13
+    assert main(["data", "check", str(photos)]) == 0
+    assert "Train with --resolution 32" in capsys.readouterr().out
+
+
+def test_archives_are_checked_too(photos: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
+        for file in sorted(photos.rglob("*.png")):
+            archive.write(file, str(file.relative_to(photos)))
+    report = check(tmp_path / "x.zip")
+    assert (report.files, report.readable) == (13, 12)
+    assert report.labels == {"cat": 8, "dog": 5}
+    for path, words in ((tmp_path / "none", "There is no folder or file"), (photos / "cat" / "1.png", "is no folder, .zip or .tar file")):
+        with pytest.raises(DataError, match=words):
+            check(path)
+
+
+# -- conversion --------------------------------------------------------------------------------------------------------------------------
+
+
+def equal(a: Any, b: Any) -> bool:
+    rows = torch.arange(len(a))
+    one, other = a.records(rows), b.records(rows)
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+@pytest.mark.parametrize("name", ["emoji", "ring8:test", "emoji-grey"])
+def test_packed_data_are_the_same(name: str, tmp_path: Path) -> None:
+    data = open_data(name, resolution=None if name.startswith("ring") else 16)
+    out = write_packed(data, tmp_path / "out", name)
+    again = open_data(str(out))
+    assert equal(data, again)
+    assert again.spec.content_hash == data.spec.content_hash
+    assert (again.names, again.keywords, again.spec.shapes) == (data.names, data.keywords, data.spec.shapes)
+    before = {file: file.stat().st_mtime_ns for file in out.iterdir()}
+    write_packed(data, tmp_path / "out", name)
+    assert {file: file.stat().st_mtime_ns for file in out.iterdir()} == before
+
+
+def test_an_interrupted_conversion_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packed, "PIECE", 20)
+    data = open_data("digits", resolution=8)
+    told: list[int] = []
+
+    def show(done: int, total: int) -> None:
+        told.append(done)
+        if done == 700:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_packed(data, tmp_path / "out", "digits", show)
+    assert not (tmp_path / "out").exists()
+    told.clear()
+    write_packed(data, tmp_path / "out", "digits", lambda done, total: told.append(done))
+    assert told[0] == 660  # 640 were on the disk
+    assert equal(data, open_packed(tmp_path / "out", "digits"))
+    other = open_data("digits", resolution=16)
+    with pytest.raises(UsageError, match="exists and holds something else"):
+        write_packed(other, tmp_path / "out", "digits")
+
+
+def test_packed_data_that_are_damaged(tmp_path: Path) -> None:
+    out = write_packed(open_data("digits"), tmp_path / "out", "digits")
+    with pytest.raises(DataError, match=r"is packed at 8x8 pixels"):
+        open_data(str(out), resolution=16)
+    (out / "image.bin").write_bytes(b"short")
+    with pytest.raises(DataError, match=r"image\.bin is missing or of another size"):
+        open_data(str(out))
+    (out / "data.json").write_text('{"format": "saddlepoint data 1"}')
+    with pytest.raises(DataError, match="is damaged"):
+        open_data(str(out))
+
+
+def test_zip_and_folder_hold_the_same_images(photos: Path, tmp_path: Path) -> None:
+    for file in ("torn.jpg", "empty.png"):
+        (photos / "dog" / file).unlink()
+    data = open_data(str(photos), resolution=16)
+    for out in ("x.zip", "images"):
+        command = ["data", "convert", str(photos), str(tmp_path / out), "--resolution", "16"] + ([] if "." in out else ["--form", "folder"])
+        assert main(command) == 0
+        before = {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*.png")}
+        assert main(command) == 0
+        assert {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*.png")} == before
+        again = open_data(str(tmp_path / out))
+        assert sorted(again.column("label").tolist()) == sorted(data.column("label").tolist())
+        pixels = [sorted(each.records(torch.arange(len(each)))["image"].flatten(1).double().mean(1).tolist()) for each in (data, again)]
+        assert pixels[0] == pixels[1]
+    with pytest.raises(UsageError, match="exists and holds something else"):
+        api_convert(open_data("digits"), tmp_path / "x.zip")
+    with pytest.raises(DataError, match="Write it packed"):
+        api_convert(open_data("ring8:test"), tmp_path / "y.zip")
+
+
+def api_convert(data: Any, out: Path) -> Path:
+    from saddlepoint.data.converting import convert
+
+    return convert(data, out, source="test")
+
+
+def test_training_on_packed_data(tmp_path: Path) -> None:
+    assert main(["data", "convert", "digits", str(tmp_path / "packed"), "--resolution", "16"]) == 0
+    run = api.train("dcgan", data=str(tmp_path / "packed"), resolution=16, width=4, batch=8, steps=1, device="cpu", out=tmp_path / "run").folder
+    same = api.train("dcgan", data="digits", resolution=16, width=4, batch=8, steps=1, device="cpu", out=tmp_path / "same").folder
+    one, other = (api.load(folder)[0].state_dict() for folder in (run, same))
+    assert all(torch.equal(value, other[name]) for name, value in one.items())
+
+
+def test_words_after_data(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["data"]) == 2
+    assert main(["data", "chek"]) == 2
+    assert "check" in capsys.readouterr().err
+    assert main(["data", "list", "--json"]) == 0
+    assert "fashion" in [card["name"] for card in json.loads(capsys.readouterr().out)]
