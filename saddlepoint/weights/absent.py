@@ -36,7 +36,7 @@ class AbsentData:
         Raises:
             DataError: always.
         """
-        raise DataError(f"The data of {self.spec.name} did not come with it. Name data with --against, or train on yours with --init-from RUN.")
+        raise DataError(f"The {self.spec.name} did not come with it. Name data with --against, or train on yours with --init-from RUN.")
 
 
 @dataclass

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -139,4 +140,4 @@ def power_of_two_channels(channels: list[int], divisor: int, where: str) -> tupl
 def image_spec(where: str, shape: tuple[int, int, int], num_classes: int | None) -> DataSpec:
     """What a checkpoint says of the images it was trained on, which are not here."""
     fields = ("image",) if num_classes is None else ("image", "label")
-    return DataSpec(name=where, kind="image", shape=shape, num_records=0, num_classes=num_classes, fields=fields)
+    return DataSpec(name=f"data of {Path(where).name}", kind="image", shape=shape, num_records=0, num_classes=num_classes, fields=fields)

@@ -91,7 +91,7 @@ def _lr(config: GANConfig, lr: float, **changes: Any) -> GANConfig:
 
 PRESETS = {
     "paper": MNIST,
-    "tfd": _lr(MNIST, 0.05, architecture="maxout-tfd", width=8000, resolution=48, max_column_norm=1.9365, bias_from_data=False),
+    "tfd": _lr(MNIST, 0.05, architecture="maxout-tfd", width=8000, resolution=48, max_column_norm=1.9365),
     "cifar": _lr(MNIST, 0.025, architecture="maxout-cifar", width=8000, resolution=32, contrast_norm=55.0),
     "cifar-conv": _lr(MNIST, 0.004, architecture="maxout-cifar-conv", width=80, resolution=32, batch=128, contrast_norm=55.0),
     "small": small(MNIST, architecture="maxout", width=400, rounds=20_000, ema_halflife_kimg=10.0),  # a third of the units

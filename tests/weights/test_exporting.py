@@ -73,7 +73,7 @@ def check(run: Path, format: str, tmp_path: Path, truncation: float | None = Non
     assert about["output"]["shape"][1:] == list(expected.shape[1:])
 
 
-@pytest.mark.parametrize(("name", "format"), [("toy", "onnx"), ("biggan", "torch"), ("toy", "torch")])
+@pytest.mark.parametrize(("name", "format"), [("toy", "onnx"), ("toy", "torch")])
 def test_exported_files_make_the_same_samples(name, format, runs, tmp_path):
     check(runs(name), format, tmp_path)
 
@@ -91,6 +91,7 @@ def test_truncation_is_fixed_in_the_file(format, runs, tmp_path):
     check(runs("nvidia"), format, tmp_path, truncation=0.5)
 
 
+@pytest.mark.slow
 def test_a_torch_file_runs_without_this_package(runs, tmp_path):
     file = api.export(runs("dcgan"), format="torch", out=tmp_path / "g.pt2")
     code = (
