@@ -1,6 +1,6 @@
 """The convolution, its adjoint and its kernel's gradient as plain functions, each by whichever way is the fastest.
 
-Winograd's algorithm where kernels are large (on a CPU); a matrix product for the gradient of a 1x1 kernel; torch's own convolutions for the rest.
+Winograd's algorithm where kernels are large (on a CPU), and otherwise torch's own convolutions: in groups the one of two that is the faster.
 Form is (stride, padding, groups). Axes: n batch, c channels in, o channels out, h w image, k kernel.
 """
 
@@ -49,8 +49,6 @@ def kernel_gradient(x: Tensor, y: Tensor, shape: torch.Size, form: Form) -> Tens
         return winograd.kernel_gradient(x, y)
     if winograd3.fits(x, shape, *form):
         return winograd3.kernel_gradient(x, y)
-    if form == (1, 0, 1) and shape[2:] == (1, 1):  # a matrix product, a third faster as such on a CPU
-        return (y.movedim(1, -1).reshape(-1, shape[0]).T @ x.movedim(1, -1).reshape(-1, shape[1])).view(shape)
     return _gradients(y, x, x.new_empty(()).expand(shape), form, 1)
 
 

@@ -74,12 +74,6 @@ def grouped(n: int, c: int, groups: int, h: int) -> Iterator[Pair]:
     )
 
 
-def pointwise(n: int, c: int, o: int, h: int) -> Iterator[Pair]:
-    """The gradient of a 1x1 kernel."""
-    x, kernel = _image(n, c, h), _kernel(o, c, 1)
-    yield _kernel_pair(f"1x1, {c} to {o} channels, {h} px", x, F.conv2d(x, kernel), kernel, (1, 0, 1))
-
-
 def _kernel_pair(size: str, x: Tensor, y: Tensor, kernel: Tensor, form: primitives.Form) -> Pair:
     def plain() -> Tensor:
         stride, padding, groups = form
@@ -139,7 +133,6 @@ GROUPS: dict[str, Callable[[int], list[Pair]]] = {
     "strided": lambda n: [pair for c, h in ((64, 32), (128, 16), (256, 8)) for pair in dense(n, c, 2 * c, h, 4, 2)],
     "dense": lambda n: [pair for c, h in ((128, 32), (256, 16), (512, 8)) for pair in dense(n, c, c, h, 3, 1)],
     "grouped": lambda n: [*grouped(n, 192, 12, 32), *grouped(n, 192, 12, 16)],
-    "pointwise": lambda n: [*pointwise(n, 96, 192, 32), *pointwise(n, 256, 512, 8)],
     "joined": lambda n: [pair for c, h in ((128, 32), (128, 16), (256, 8)) for pair in joined(n, c, h)],
     "penalties": lambda n: [*penalties(max(n // 2, 1), 128, 16)],
 }

@@ -34,7 +34,7 @@ def test_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert op_speed.main(["--only", "grouped", "--batch", "1", "--repeats", "1", "--json"]) == 0
     result = json.loads(capsys.readouterr().out)
     assert len(result["rows"]) == 4 and all(row["times"] > 0 for row in result["rows"])
-    assert op_speed.main(["--only", "pointwise", "--batch", "1", "--repeats", "1"]) == 0
+    assert op_speed.main(["--only", "penalties", "--batch", "2", "--repeats", "1"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith("| operation") and len(lines) == 4
+    assert lines[0].startswith("| operation") and len(lines) == 5
     assert torch.get_num_threads() == threads
