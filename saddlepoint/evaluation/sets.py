@@ -106,7 +106,16 @@ def _mixture(dataset: Dataset) -> tuple[Float64, float] | None:
     return None if centers is None or std <= 0 else (as_rows(centers, "centre"), std)
 
 
-def of_game(game: Samples, num: int, *, name: str, seed: int, classes: Classes | None = None, truncation: float | None = None) -> SampleSet:
+def of_game(
+    game: Samples,
+    num: int,
+    *,
+    name: str,
+    seed: int,
+    classes: Classes | None = None,
+    truncation: float | None = None,
+    shape: tuple[int, ...] | None = None,
+) -> SampleSet:
     """The first ``num`` samples that a trained game draws from a seed.
 
     Args:
@@ -116,20 +125,23 @@ def of_game(game: Samples, num: int, *, name: str, seed: int, classes: Classes |
         seed: of the latents.
         classes: in what proportions a conditional game is asked for its classes; None: it draws them itself, and they are not known.
         truncation: as of :meth:`Samples.sample`; None: none.
+        shape: of a sample; None: one is drawn to know it.
     """
     assert isinstance(game, nn.Module)
     labels = None if classes is None else classes.labels
-    one = draw_samples(game, 1, seed=seed, labels=labels, truncation=truncation)
+    size = tuple(draw_samples(game, 1, seed=seed, labels=labels, truncation=truncation).shape[1:]) if shape is None else shape
+    device = next(game.parameters()).device.type  # random numbers of another kind of device are others
 
     def read(start: int, stop: int) -> Tensor:
         return draw_samples(game, stop - start, seed=seed, first=start, labels=labels, truncation=truncation)
 
     told = "" if classes is None and truncation is None else f" {None if classes is None else classes.counts} {truncation}"
+    told += "" if device == "cpu" else f" {device}"
     digest = hashlib.sha256(f"{hash_weights(game.state_dict())} {seed}{told}".encode()).hexdigest()
     return SampleSet(
         name=name,
-        kind="image" if one.ndim == 4 else "points",
-        shape=tuple(one.shape[1:]),
+        kind="image" if len(size) == 3 else "points",
+        shape=size,
         num=num,
         content_hash=digest,
         read=read,

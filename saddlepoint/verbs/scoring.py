@@ -111,6 +111,7 @@ def is_run(target: object) -> bool:
 
 def _of_run(ask: Asking, against: str | None, resolution: int | None, checkpoint: str) -> Found:
     """The samples that a run draws; a conditional one is asked for classes in the proportions of its real data."""
+    from saddlepoint.evaluation.samples import draw_samples
     from saddlepoint.evaluation.sets import Classes, of_game
     from saddlepoint.evaluation.walks import walk_of
 
@@ -122,10 +123,11 @@ def _of_run(ask: Asking, against: str | None, resolution: int | None, checkpoint
     if against is None and source["name"] is None:
         raise DataError(f"The data of {run.folder} did not come with it: the run was imported. Name data with --against.")
     root = ask.root or (Path(source["root"]) if source["root"] is not None and against is None else None)
-    real = _open_real(against or source["name"], spec["kind"], spec["shape"], root)
-    asked, names = getattr(game, "num_classes", None), tuple(spec["class_names"])
+    shape = tuple(draw_samples(as_sampler(game), 1, seed=ask.seed).shape[1:])
+    real = _open_real(against or source["name"], spec["kind"], shape, root)
+    asked, names = getattr(game, "num_classes", None), tuple(spec.get("class_names", ()))
     classes = Classes(_counts(real, names, asked), names) if isinstance(asked, int) else None
-    fake = of_game(as_sampler(game), ask.num, name=str(ask.target), seed=ask.seed, classes=classes, truncation=ask.truncation)
+    fake = of_game(as_sampler(game), ask.num, name=str(ask.target), seed=ask.seed, classes=classes, truncation=ask.truncation, shape=shape)
     about = {
         "run": str(run.folder),
         "recipe": run.about["recipe"],
