@@ -203,3 +203,30 @@ def test_lsgan_characters_are_told_labels(make: Any, images: Any, play: Any) -> 
     assert game.num_classes == 4
     with pytest.raises(UsageError, match="made for labels. Choose --conditional"):
         make("lsgan", "characters", images(1, 28), conditional=False)
+
+
+def test_gan_tfd_is_trained_twice(make: Any, images: Any, play: Any) -> None:
+    changes = {"width": 80, "batch": 8, "rounds": 4, "pretrain_share": 0.5}
+    game, config, data = make("gan", "tfd", images(size=12), **changes)
+    z = torch.randn(3, config.latent_dim)
+    rate = game.players["generator"].schedule
+    with play(game, config, data) as playing:
+        playing.rounds(1)
+        assert rate(game.clock)["lr"] < 0.05
+        playing.rounds(1)
+        game.eval()
+        before, trained, judged = game.generate(z, None), game.generator.generator.last.weight.clone(), game.discriminator.head.weight.clone()
+        assert torch.equal(before, game.generator.generator(z))
+        assert rate(game.clock)["lr"] == 0.05  # begins again
+        game.train()
+        playing.rounds(1)
+        assert game.place.phase.name == "train"
+        assert torch.equal(game.generate(z, None), game.generator.generator(game.generator.front(z)))
+        moved = (game.generator.generator.last.weight - trained).abs().max()
+        assert 0 < moved < 0.1  # G went on from where it was
+        assert not torch.allclose(game.discriminator.head.weight, judged, atol=1e-4)  # D did not
+    again, _, _ = make("gan", "tfd", images(size=12), **changes)
+    again.load_state_dict(game.state_dict())
+    assert again.generator.stage.level == 1
+    with pytest.raises(UsageError, match="pretrain_share must lie between 0 and 1; it is 2"):
+        make("gan", "tfd", images(size=12), pretrain_share=2)
