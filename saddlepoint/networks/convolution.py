@@ -48,24 +48,43 @@ class _InInput(Function):
         return _Transposed.apply(y, kernel, None, ctx.form, ctx.shape), None, None
 
 
-class _InKernel(Function):
-    """conv(x, kernel) + bias as a function of kernel and bias alone; its value is not computed, only its derivative. ``hidden`` = (x,)."""
+class _TransposedInInput(Function):
+    """The same of the transposed convolution."""
 
     @staticmethod
-    def forward(kernel: Tensor, bias: Tensor | None, hidden: tuple[Tensor], shape: torch.Size, form: Form) -> Tensor:
+    def forward(y: Tensor, others: tuple[Tensor, Tensor | None], form: Form, shape: torch.Size) -> Tensor:
+        return primitives.adjoint(y, *others, form, shape)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        _, (kernel, _), ctx.form, _ = inputs
+        ctx.save_for_backward(kernel)
+
+    @staticmethod
+    def backward(ctx: Any, x: Tensor) -> tuple[Tensor | None, ...]:
+        (kernel,) = ctx.saved_tensors
+        return _of_form(x, kernel, None, ctx.form), None, None, None
+
+
+class _InKernel(Function):
+    """Either of them as a function of kernel and bias alone; its value is not computed, only its derivative. ``hidden`` = (the input,)."""
+
+    @staticmethod
+    def forward(kernel: Tensor, bias: Tensor | None, hidden: tuple[Tensor], shape: torch.Size, form: Form, transposed: bool) -> Tensor:
         return kernel.new_zeros(()).expand(shape)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        kernel, _, (x,), _, ctx.form = inputs
+        kernel, _, (x,), _, ctx.form, ctx.transposed = inputs
         ctx.shape = kernel.shape
         ctx.save_for_backward(x)
 
     @staticmethod
     def backward(ctx: Any, y: Tensor) -> tuple[Tensor | None, ...]:
         (x,), (needs_kernel, needs_bias) = ctx.saved_tensors, ctx.needs_input_grad[:2]
-        by_kernel = _KernelGradient.apply(x, y, ctx.shape, ctx.form) if needs_kernel else None
-        return by_kernel, y.sum((0, 2, 3)) if needs_bias else None, None, None, None
+        pair = (y, x) if ctx.transposed else (x, y)
+        by_kernel = _KernelGradient.apply(*pair, ctx.shape, ctx.form) if needs_kernel else None
+        return by_kernel, y.sum((0, 2, 3)) if needs_bias else None, None, None, None, None
 
 
 class _Joined(Function):
@@ -150,15 +169,19 @@ def _of_form(x: Tensor, weight: Tensor, bias: Tensor | None, form: Form) -> Tens
         return primitives.convolve(x, weight, bias, form)
     y: Tensor = _InInput.apply(x, (weight, bias), form)
     if weight.requires_grad or (bias is not None and bias.requires_grad):
-        y = _Joined.apply(y, _InKernel.apply(weight, bias, (x,), y.shape, form))
+        y = _Joined.apply(y, _InKernel.apply(weight, bias, (x,), y.shape, form, False))
     return y
 
 
 def conv_transpose2d(x: Tensor, weight: Tensor, bias: Tensor | None = None, *, stride: int = 1, padding: int = 0, output_padding: int = 0) -> Tensor:
     """Transposed convolution of x [n, c, h, w] with weight [c, o, k, k] and bias [o]; as in ``torch.nn.functional``, differentiable to any order."""
     size = [(n - 1) * stride - 2 * padding + k + output_padding for n, k in zip(x.shape[2:], weight.shape[2:], strict=True)]
-    shape = torch.Size((x.shape[0], weight.shape[1], *size))
-    return _Transposed.apply(*_autocast(x, weight, bias), (stride, padding, 1), shape)  # type: ignore[no-any-return]
+    shape, form = torch.Size((x.shape[0], weight.shape[1], *size)), (stride, padding, 1)
+    x, weight, bias = _autocast(x, weight, bias)
+    y: Tensor = _TransposedInInput.apply(x, (weight, bias), form, shape)
+    if torch.is_grad_enabled() and (weight.requires_grad or (bias is not None and bias.requires_grad)):
+        y = _Joined.apply(y, _InKernel.apply(weight, bias, (x,), y.shape, form, True))
+    return y
 
 
 def shifted_sum(weight: Tensor) -> Tensor:
