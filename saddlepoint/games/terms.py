@@ -156,7 +156,7 @@ class GradientPenalty(Term):
 class LeCam(Term):
     """Regularisation towards running means of D's outputs (Tseng et al. 2021, arXiv:2104.03310, Eq. 9; the released code's positive part).
 
-    The means of a turn are those of the turns before it, so that micro-batches and processes agree; the first turn's own means start them.
+    The means are those of the turns before this one, so that micro-batches and processes agree; before ``start_round`` they remember one turn.
     """
 
     name = "lecam"
@@ -166,7 +166,7 @@ class LeCam(Term):
 
     def __init__(self, weight: float = 0.3, decay: float = 0.9, start_round: int = 0) -> None:
         super().__init__()
-        self.weight, self.decay, self.start_round = weight, decay, start_round
+        self.weight, self.decay, self.start_round, self.remembers = weight, decay, start_round, False
         for name in ("mean_real", "mean_fake", "turns"):
             self.register_buffer(name, torch.zeros(()))
 
@@ -174,13 +174,14 @@ class LeCam(Term):
         """Return 0 before ``start_round`` and in the first turn, then the weighted penalty."""
         real, fake = _real(scene)[1], _fake(scene)[1]
         started = (self.turns > 0) & (scene.clock.round >= self.start_round)
+        self.remembers = scene.clock.round + 1 >= self.start_round
         return self.weight * started * penalties.lecam(real.logits, fake.logits, self.mean_real, self.mean_fake).mean()
 
     def after_turn(self, player: str, values: Mapping[str, Tensor]) -> None:
         """Move the running means of D's outputs."""
         if player == "discriminator":
             for mean, name in ((self.mean_real, "real"), (self.mean_fake, "fake")):
-                mean.copy_(penalties.moving_mean(mean, values[f"discriminator/{name}"], self.turns, decay=self.decay))
+                mean.copy_(penalties.moving_mean(mean, values[f"discriminator/{name}"], self.turns, decay=self.decay if self.remembers else 0.0))
             self.turns += 1
 
 

@@ -182,6 +182,19 @@ def test_lecam_starts_late(make: Any, points: Any, play: Any) -> None:
     assert "terms.0.mean_real" in game.state_dict()
 
 
+def test_lecam_remembers_from_its_start_on(make: Any, points: Any, play: Any) -> None:
+    game, config, data = make("lecam", "toy", points(), batch=8, lecam_start=3)
+    (term,) = game.terms
+    means = []
+    with play(game, config, data) as playing:
+        for _ in range(4):
+            playing.rounds(1)
+            means.append(term.mean_real.item())
+    real = [values["discriminator/real"].item() for values in playing.log if "discriminator/real" in values]
+    third = 0.9 * real[1] + 0.1 * real[2]
+    assert means == pytest.approx([real[0], real[1], third, 0.9 * third + 0.1 * real[3]], abs=1e-6)
+
+
 @pytest.mark.parametrize(
     ("arm", "in_d", "in_g"), [("full", (True, True), True), ("reals-only", (True, False), False), ("discriminator-only", (True, True), False)]
 )
