@@ -345,3 +345,18 @@ def test_dcgan_features_are_the_pooled_activations_of_its_layers() -> None:
             x = level(x)
             maps.append(x.clone())
     assert torch.allclose(extractor(images)["features"], pooled_features(maps), atol=1e-6)
+
+
+# -- errors --------------------------------------------------------------------------------------------------------------------------------
+
+
+def test_errors_of_metrics_by_neighbours_are_their_spread_or_a_little_more() -> None:
+    values, errors = [], []
+    for seed in range(16):
+        rng = np.random.default_rng(seed)
+        real, fake = rng.normal(size=(200, 4)).astype(np.float32), (1.2 * rng.normal(size=(200, 4))).astype(np.float32)
+        values.append(scoring.precision_and_recall(real, fake))
+        errors.append(scoring.two_sided(scoring.precision_and_recall, real, fake))
+    for name in ("precision", "recall"):
+        spread = np.std([value[name] for value in values], ddof=1)
+        assert 0.7 < np.mean([error[name] for error in errors]) / spread < 2.2, name
