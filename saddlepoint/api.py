@@ -7,6 +7,7 @@ from typing import Any
 
 from saddlepoint.training.run import Run
 from saddlepoint.verbs.choosing import choose_recipe, configure, default_preset, holds_points
+from saddlepoint.verbs.encoding import encode, reconstruct
 from saddlepoint.verbs.moving import export, import_weights
 from saddlepoint.verbs.people import study
 from saddlepoint.verbs.scoring import compare, evaluate
@@ -24,6 +25,7 @@ __all__ = [
     "configure",
     "default_preset",
     "demo",
+    "encode",
     "evaluate",
     "export",
     "foresee",
@@ -33,6 +35,7 @@ __all__ = [
     "list",
     "load",
     "load_game",
+    "reconstruct",
     "report",
     "resume",
     "sample",

@@ -21,6 +21,8 @@ VERBS = {
     "train": "train a recipe on data; leaves a run folder",
     "resume": "go on with a run as if it had never stopped",
     "sample": "draw samples from a run into pictures or an array",
+    "encode": "codes of images from a run with an encoder",
+    "reconstruct": "images made again from their codes",
     "list": "the recipes, their papers and presets; the data that is at hand",
     "data": "check and convert data; the sets that are at hand",
     "evaluate": "measure a run or any samples, with floor, error and protocol",
@@ -98,7 +100,7 @@ def dispatch(argv: list[str]) -> int:
 
 def usage() -> str:
     """The text of ``saddlepoint --help``."""
-    verbs = "\n".join(f"  {verb:<10}{what}" for verb, what in VERBS.items())
+    verbs = "\n".join(f"  {verb:<12}{what}" for verb, what in VERBS.items())
     return (
         "usage: saddlepoint VERB ...\n\n"
         "Train, measure and understand generative adversarial networks.\n\n"

@@ -3,6 +3,7 @@
 # ruff: noqa: F401, I001
 from saddlepoint.zoo import acgan
 from saddlepoint.zoo import am_gan
+from saddlepoint.zoo import autoencoder
 from saddlepoint.zoo import began
 from saddlepoint.zoo import biggan
 from saddlepoint.zoo import dcgan
@@ -28,5 +29,6 @@ from saddlepoint.zoo import stylegan2
 from saddlepoint.zoo import stylegan2_ada
 from saddlepoint.zoo import ttur
 from saddlepoint.zoo import unrolled
+from saddlepoint.zoo import vae
 from saddlepoint.zoo import wgan
 from saddlepoint.zoo import wgan_gp
