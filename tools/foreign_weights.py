@@ -6,7 +6,7 @@
 FAMILY                 DIR: a copy of
 nvidia                 github.com/NVlabs/stylegan2-ada-pytorch
 rosinality             github.com/rosinality/stylegan2-pytorch
-biggan                 github.com/ajbrock/BigGAN-PyTorch
+biggan, biggan-deep    github.com/ajbrock/BigGAN-PyTorch
 progan                 github.com/facebookresearch/pytorch_GAN_zoo
 r3gan                  github.com/brownvc/R3GAN
 
@@ -24,6 +24,7 @@ import pickle
 import sys
 import tempfile
 import types
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -95,16 +96,16 @@ def rosinality(public: Path) -> None:
     write("rosinality", "pt", content | {"args": argparse.Namespace(size=SIDE, iter=1), "ada_aug_p": 0.0}, arrays)
 
 
-def biggan() -> None:
-    """Shared embedding, z in pieces, attention."""
+def biggan(family: str = "biggan", module: str = "BigGAN") -> None:
+    """Shared embedding, z in pieces (of the deep one whole), attention."""
     with contextlib.redirect_stdout(io.StringIO()):
-        code = importlib.import_module("BigGAN")
+        code = importlib.import_module(module)
         generator = code.Generator(G_ch=2, dim_z=LATENTS, resolution=32, n_classes=CLASSES, G_attn="16", G_shared=True, shared_dim=5, hier=True)
     for _ in range(3):  # running statistics
         generator(torch.randn(8, LATENTS), generator.shared(torch.arange(8) % CLASSES))
     stir(generator)
     z, labels = torch.randn(4, LATENTS), torch.arange(4) % CLASSES
-    write("biggan", "pth", generator.state_dict(), {"z": z, "labels": labels, "images": generator(z, generator.shared(labels))})
+    write(family, "pth", generator.state_dict(), {"z": z, "labels": labels, "images": generator(z, generator.shared(labels))})
 
 
 def progan(public: Path) -> None:
@@ -168,7 +169,7 @@ def compare() -> None:
 def main() -> None:
     """Write one family's files, or compare all."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("family", choices=["nvidia", "rosinality", "biggan", "progan", "r3gan", "compare"])
+    parser.add_argument("family", choices=["nvidia", "rosinality", "biggan", "biggan-deep", "progan", "r3gan", "compare"])
     parser.add_argument("--public", type=Path)
     given = parser.parse_args()
     if given.family == "compare":
@@ -181,7 +182,9 @@ def main() -> None:
     sys.modules.setdefault("pkg_resources", types.ModuleType("pkg_resources")).__dict__.setdefault("parse_version", torch.torch_version.TorchVersion)
     torch.manual_seed(0)
     with torch.no_grad():
-        work = {"nvidia": nvidia, "biggan": biggan, "r3gan": r3gan}.get(given.family)
+        work: Any = {"nvidia": nvidia, "biggan": biggan, "biggan-deep": partial(biggan, "biggan-deep", "BigGANdeep"), "r3gan": r3gan}.get(
+            given.family
+        )
         work() if work else {"rosinality": rosinality, "progan": progan}[given.family](given.public)
     return None
 

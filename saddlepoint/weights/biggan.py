@@ -20,7 +20,7 @@ from torch.nn.functional import normalize
 from saddlepoint.errors import CheckpointError
 from saddlepoint.games.game import Game
 from saddlepoint.weights.transfer import Foreign, Transfer, image_spec, tensors_of, without_prefix
-from saddlepoint.zoo.biggan import CIFAR, PORT
+from saddlepoint.zoo.biggan import CIFAR, DEEP, PORT
 
 FAMILY = "BigGAN-PyTorch"
 BASE = 4
@@ -37,7 +37,7 @@ def read(content: Any, where: str) -> Foreign | None:
     if not {"linear.weight", "blocks.0.0.conv1.weight", "output_layer.0.gain"} <= state.keys():
         return None
     if "blocks.0.0.conv3.weight" in state:
-        raise CheckpointError(f"{where} is a BigGAN-deep generator; only BigGAN's are read. `saddlepoint train biggan-deep` trains one.")
+        return _deep(state, where)
     blocks = 1 + max(int(name.split(".")[1]) for name in state if name.startswith("blocks."))
     side = BASE << blocks
     last = len(state[f"blocks.{blocks - 1}.0.conv2.weight"])
@@ -59,6 +59,28 @@ def read(content: Any, where: str) -> Foreign | None:
     return Foreign(family=FAMILY, recipe="biggan", config=config, spec=image_spec(where, shape, classes), fill=lambda game: _fill(game, state, where))
 
 
+def _deep(state: dict[str, Tensor], where: str) -> Foreign:
+    """BigGAN-deep: two blocks a size, the whole z in every norm."""
+    shared = state.get("shared.weight")
+    if shared is None or state["blocks.0.0.bn1.gain.weight"].shape[1] != state["linear.weight"].shape[1]:
+        raise CheckpointError(f"{where} is a BigGAN-deep generator without z in its norms; only the paper's form is read.")
+    blocks = 1 + max(int(name.split(".")[1]) for name in state if name.startswith("blocks."))
+    side = BASE << blocks // 2
+    attention = tuple(sorted(2 * BASE << int(match[1]) // 2 for name in state if (match := re.fullmatch(r"blocks\.(\d+)\.1\.gamma", name))))
+    config = replace(
+        DEEP,
+        width=len(state[f"blocks.{blocks - 1}.0.conv4.weight"]) // LAST.get(side, 1),
+        resolution=side,
+        latent_dim=state["linear.weight"].shape[1] - shared.shape[1],
+        shared_dim=shared.shape[1],
+        attention=attention,
+        norm_eps=PORT.norm_eps,
+        standing_passes=0,
+    )
+    shape, fill = (len(state["output_layer.2.weight"]), side, side), lambda game: _fill(game, state, where)
+    return Foreign(family=FAMILY, recipe="biggan-deep", config=config, spec=image_spec(where, shape, len(shared)), fill=fill)
+
+
 def _fill(game: Game, state: dict[str, Tensor], where: str) -> list[str]:
     for name in ("generator", "generator_ema"):
         _fill_generator(Transfer(state, game.get_submodule(name), where), game.get_submodule(name))
@@ -74,9 +96,11 @@ def _fill_generator(moving: Transfer, generator: Any) -> None:
         moving.move({"shared.weight": "shared.weight"})
     for i in range(len(generator.blocks)):
         ours, theirs = f"blocks.{i}", f"blocks.{i}.0"
-        for a, b in (("conv1", "conv1"), ("conv2", "conv2"), ("shortcut", "conv_sc")):
-            _layer(moving, f"{ours}.{a}", f"{theirs}.{b}")
-        for norm in (1, 2):
+        layers = {"shortcut": "conv_sc"} | {f"conv{number}": f"conv{number}" for number in range(1, 5)}
+        for a, b in layers.items():
+            if f"{ours}.{a}.weight" in moving.own:
+                _layer(moving, f"{ours}.{a}", f"{theirs}.{b}")
+        for norm in (number for number in range(1, 5) if f"{ours}.norm{number}.normalise.running_mean" in moving.own):
             _norm(moving, f"{ours}.norm{norm}", f"{theirs}.bn{norm}", by_class=generator.shared is None)
     for i in generator.attention:
         for part in ("theta", "phi", "g", "o"):

@@ -25,6 +25,7 @@ FAMILIES = {
     "nvidia": ("nvidia.pkl", "NVIDIA StyleGAN2", "stylegan2"),
     "rosinality": ("rosinality.pt", "rosinality StyleGAN2", "stylegan2"),
     "biggan": ("biggan.pth", "BigGAN-PyTorch", "biggan"),
+    "biggan-deep": ("biggan-deep.pth", "BigGAN-PyTorch", "biggan-deep"),
     "progan": ("progan.pt", "pytorch_GAN_zoo ProGAN", "progan"),
     "r3gan": ("r3gan.pkl", "R3GAN", "r3gan"),
 }
@@ -134,7 +135,8 @@ def test_what_does_not_fit_is_named(tmp_path):
     assert "extra.weight would not be used" in refused(state | {"extra.weight": torch.ones(2)}, tmp_path)
     bent = state | {"output_layer.2.bias": torch.ones(7)}
     assert "its shape is [7], not [3]" in refused(bent, tmp_path)
-    assert "BigGAN-deep" in refused(state | {"blocks.0.0.conv3.weight": torch.ones(1)}, tmp_path)
+    deep = changed("biggan-deep")
+    assert "BigGAN-deep generator without z in its norms" in refused(deep | {"linear.weight": deep["linear.weight"][:, :5]}, tmp_path)
     pieces = changed("progan")
     pieces["config"] = {}
     pieces["netG"] = {name: v for name, v in pieces["netG"].items() if "scaleLayers.1.0" not in name}
