@@ -52,11 +52,10 @@ class Line(nn.Module):
         self.weights = nn.Parameter(torch.tensor(weights, dtype=torch.float64))
 
     def forward(self, x: Tensor) -> Tensor:
-        return (
-            x.flatten(1) * self.weights
-            if len(self.weights) == 1
-            else torch.cat([x.flatten(1) * self.weights[0], 0 * x.flatten(1) + self.weights[1]], 1)
-        )
+        x = x.flatten(1)
+        if len(self.weights) == 1:
+            return (x * self.weights)[..., None, None]
+        return torch.cat([x * self.weights[0], 0 * x + self.weights[1]], 1)
 
 
 def test_the_bound_of_a_linear_model_is_its_likelihood() -> None:
