@@ -96,7 +96,7 @@ MEASURES = {
             better={"kid": "lower"},
             run=scoring.kernel,
             about="kernel distance, cubic kernel, unbiased: may be negative",
-            settings={"subsets": 100, "subset_size": 1000, "rows": LIMIT, "error": "over the subsets; one subset where no side has more"},
+            settings={"subsets": 100, "subset_size": 1000, "rows": LIMIT, "error": "jackknife over both sets, and the chance of the subsets"},
             cost=prices.cost_of_subsets,
         ),
         Measure(

@@ -233,7 +233,7 @@ def _by_class(features: Features) -> dict[int, RunningStatistics]:
 
 
 def kernel(case: Case, errors: bool = True) -> Result:
-    """KID: unbiased, 100 subsets of 1,000, or the whole sets where they are smaller; its error is its own, over subsets."""
+    """KID: unbiased, 100 subsets of 1,000, or the whole sets where they are smaller; its error is its own, a jackknife over both sets."""
     found = kernel_distance(case.real.rows(limit=LIMIT), case.fake.rows(limit=LIMIT))
     return Result(values={"kid": found.value}, errors={"kid": found.error})
 
