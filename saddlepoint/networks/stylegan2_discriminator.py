@@ -49,8 +49,8 @@ class ActivatedConv2d(EqualisedConv2d):
         """[n, c, h, w] -> [n, o, h', w']."""
         weight, bias = self.used_weight(), self.used_bias(self.gain)
         if self.filter is None:
-            return F.leaky_relu(conv2d(x, weight, bias, padding=weight.shape[-1] // 2), SLOPE)
-        return F.leaky_relu(conv_down(x, weight, bias, self.filter), SLOPE)
+            return F.leaky_relu_(conv2d(x, weight, bias, padding=weight.shape[-1] // 2), SLOPE)
+        return F.leaky_relu_(conv_down(x, weight, bias, self.filter), SLOPE)
 
 
 class _Level(nn.Module):
@@ -68,7 +68,7 @@ class _Level(nn.Module):
         y: Tensor = self.second(self.first(x))
         if self.skip is None or self.second.filter is None:
             return y
-        return y + conv_down(x, self.skip.used_weight(), None, self.second.filter)
+        return conv_down(x, self.skip.used_weight(), None, self.second.filter).add_(y)
 
 
 class StyleGAN2Discriminator(Growing, Discriminator):
