@@ -51,7 +51,7 @@ def _read_archive(stream: BinaryIO, where: str) -> Any:
     try:
         archive = zipfile.ZipFile(stream)
         names = archive.namelist()
-    except (zipfile.BadZipFile, ValueError, OSError) as error:
+    except (zipfile.BadZipFile, ValueError, OSError, EOFError, NotImplementedError) as error:
         raise CheckpointError(f"{where} is damaged: {error}.") from None
     with archive:
         pickles = [name for name in names if name.endswith(".pkl")]
@@ -84,7 +84,7 @@ def _member(archive: zipfile.ZipFile, name: str, where: str) -> bytes:
         if info.compress_type != zipfile.ZIP_STORED:
             raise refusal(where, f"{name} in it is compressed")
         return archive.read(name)
-    except (KeyError, zipfile.BadZipFile, OSError, RuntimeError) as error:
+    except (KeyError, ValueError, zipfile.BadZipFile, OSError, EOFError, RuntimeError) as error:  # NotImplementedError is a RuntimeError
         raise CheckpointError(f"{where} is damaged: {name}: {error}.") from None
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import torch
 
 from saddlepoint.config import to_json
 from saddlepoint.draws import derive_seed
-from saddlepoint.errors import CheckpointError
+from saddlepoint.errors import CheckpointError, SaddlepointError
 from saddlepoint.training import machine
 from saddlepoint.training.checkpoint import Checkpoint, save_checkpoint
 from saddlepoint.training.plan import Plan
@@ -34,6 +35,22 @@ def readers() -> tuple[Reader, ...]:
     return stylegan2.read_nvidia, stylegan2.read_rosinality, biggan.read, progan.read, r3gan.read
 
 
+@contextlib.contextmanager
+def understanding(path: Path) -> Iterator[None]:
+    """Turns what goes wrong with tensors that are missing or bent into our error.
+
+    Raises:
+        CheckpointError: naming the file and what was missed.
+    """
+    try:
+        yield
+    except SaddlepointError:
+        raise
+    except (LookupError, ValueError, TypeError, AttributeError, ArithmeticError, RuntimeError) as error:
+        said = " ".join(str(error).split())[:200]
+        raise CheckpointError(f"{path} is not whole or not understood: {type(error).__name__} {said}.") from None
+
+
 def understand(path: Path) -> Foreign:
     """Read a checkpoint, or a folder in the form of a model hub, and find whose it is.
 
@@ -47,7 +64,8 @@ def understand(path: Path) -> Foreign:
         return own
     content = read_file(path)
     for read in readers():
-        found = read(content, str(path))
+        with understanding(path):
+            found = read(content, str(path))
         if found is not None:
             return found
     names = ", ".join(map(str, list(content)[:3])) if isinstance(content, dict) else type(content).__name__
@@ -72,7 +90,8 @@ def import_checkpoint(source: str | Path, out: Path, command: str) -> tuple[Run,
     entry = find_recipe(found.recipe)
     torch.manual_seed(derive_seed(0, "initialisation"))
     game = entry.game(found.config, BlankData(found.spec))
-    notes = found.fill(game)
+    with understanding(path):
+        notes = found.fill(game)
     run = Run(out, _describe(found, str(source), path, command, notes))
     run.create()
     try:

@@ -137,6 +137,9 @@ def test_what_does_not_fit_is_named(tmp_path):
     assert "its shape is [7], not [3]" in refused(bent, tmp_path)
     deep = changed("biggan-deep")
     assert "BigGAN-deep generator without z in its norms" in refused(deep | {"linear.weight": deep["linear.weight"][:, :5]}, tmp_path)
+    assert "is not whole or not understood: KeyError 'blocks.0.0.bn1.gain.weight'" in refused(
+        {name: v for name, v in state.items() if name != "blocks.0.0.bn1.gain.weight"}, tmp_path
+    )
     pieces = changed("progan")
     pieces["config"] = {}
     pieces["netG"] = {name: v for name, v in pieces["netG"].items() if "scaleLayers.1.0" not in name}
