@@ -44,7 +44,7 @@ def tiny(**changes: Any) -> LapganConfig:
 def playing(config: LapganConfig, *, double: bool = False, **settings: Any) -> Iterator[tuple[PyramidGame, Trainer, list[dict[str, Tensor]]]]:
     torch.manual_seed(1)
     log: list[dict[str, Tensor]] = []
-    data = images(config.resolution or 28)
+    data = images(config.sizes[-1])
     game = RECIPE.game(config, data)
     assert isinstance(game, PyramidGame)
     game = game.double() if double else game
