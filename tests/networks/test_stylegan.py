@@ -61,7 +61,7 @@ def test_levels_double_convolve_and_blur() -> None:
     x, code = torch.randn(2, 8, 4, 4, dtype=torch.float64), torch.randn(2, 5, dtype=torch.float64)
     up = F.conv2d(F.interpolate(x, scale_factor=2.0), level.up.weight * math.sqrt(2 / 72), padding=1)
     up = fir_reference(up, kernel_of(BILINEAR), padding=(1, 1))
-    once = level.first(up, code, "fixed")  # type: ignore[operator]
+    once = level.first(up, code, "fixed")
     twice = level.second(F.conv2d(once, level.conv.weight * math.sqrt(2 / 72), padding=1), code, "fixed")
     torch.testing.assert_close(level(x, (code, code), "fixed"), twice)
 
