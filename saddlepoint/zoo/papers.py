@@ -5,7 +5,9 @@ from saddlepoint.zoo import acgan
 from saddlepoint.zoo import am_gan
 from saddlepoint.zoo import autoencoder
 from saddlepoint.zoo import began
+from saddlepoint.zoo import bigan
 from saddlepoint.zoo import biggan
+from saddlepoint.zoo import cyclegan
 from saddlepoint.zoo import dcgan
 from saddlepoint.zoo import diffaugment
 from saddlepoint.zoo import ebgan
@@ -16,6 +18,7 @@ from saddlepoint.zoo import lapgan
 from saddlepoint.zoo import lecam
 from saddlepoint.zoo import lsgan
 from saddlepoint.zoo import nsgan
+from saddlepoint.zoo import pix2pix
 from saddlepoint.zoo import progan
 from saddlepoint.zoo import projection
 from saddlepoint.zoo import r3gan

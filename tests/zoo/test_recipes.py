@@ -25,6 +25,7 @@ from saddlepoint.games.autoencoding import Reconstructs
 from saddlepoint.games.game import Game, Samples, Turn
 from saddlepoint.games.growing import GrowingGame
 from saddlepoint.games.terms import FeatureMatching, PullingAway
+from saddlepoint.games.translating import Translates
 from saddlepoint.networks.base import mixes_samples
 from saddlepoint.objectives.relativistic import Relativistic
 from saddlepoint.training.checkpoint import (
@@ -74,8 +75,13 @@ def shrink(config: AdversarialConfig, **changes: Any) -> AdversarialConfig:
 
 def images(c: int = 1, size: int = 32, n: int = 24) -> ArrayDataset:
     rng = torch.Generator().manual_seed(0)
-    fields = {"image": torch.randint(0, 256, (n, c, size, size), dtype=torch.uint8, generator=rng), "label": torch.arange(n) % 3}
-    return ArrayDataset(fields, DataSpec(name="noise", kind="image", shape=(c, size, size), num_records=n, num_classes=3, fields=tuple(fields)))
+    image, partner = (torch.randint(0, 256, (n, c, size, size), dtype=torch.uint8, generator=rng) for _ in range(2))
+    fields = {"image": image, "label": torch.arange(n) % 3, "partner": partner, "other": partner}  # paired, unpaired, alone
+    shapes = dict.fromkeys(("partner", "other"), (c, size, size))
+    names = tuple(fields)
+    return ArrayDataset(
+        fields, DataSpec(name="noise", kind="image", shape=image.shape[1:], num_records=n, num_classes=3, fields=names, shapes=shapes)
+    )
 
 
 def points(n: int = 24) -> ArrayDataset:
@@ -211,7 +217,7 @@ def test_micro_batches_give_the_whole_batch(recipe: Recipe, kind: str, table: Ca
 def test_samples(recipe: Recipe, kind: str, table: Callable[..., Table]) -> None:
     one = table(recipe, kind)
     if not isinstance(one.game, Samples):
-        assert isinstance(one.game, Reconstructs), f"{recipe.name} can do nothing once it is trained"
+        assert isinstance(one.game, Reconstructs | Translates), f"{recipe.name} can do nothing once it is trained"
         return
     x = one.game.sample(5, one.game.draws)
     assert x.shape == ((5, 1, 32, 32) if kind == "image" else (5, 2))
@@ -231,6 +237,8 @@ def test_images_of_other_shapes(recipe: Recipe, c: int, size: int) -> None:
         assert game.sample(2, game.draws).shape == (2, c, size, size)
     if isinstance(game, Reconstructs):
         assert game.reconstruct(torch.zeros(2, c, size, size)).shape == (2, c, size, size)
+    if isinstance(game, Translates):
+        assert game.translate(torch.zeros(2, c, size, size)).shape == (2, c, size, size)
 
 
 PRESETS = [(recipe, name) for recipe in RECIPES for name in recipe.presets]
