@@ -5,6 +5,7 @@ from saddlepoint.zoo import acgan
 from saddlepoint.zoo import am_gan
 from saddlepoint.zoo import autoencoder
 from saddlepoint.zoo import began
+from saddlepoint.zoo import bigan
 from saddlepoint.zoo import biggan
 from saddlepoint.zoo import cyclegan
 from saddlepoint.zoo import dcgan
