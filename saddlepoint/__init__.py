@@ -31,6 +31,7 @@ __all__ = [
     "sample",
     "study",
     "train",
+    "translate",
 ]
 
 

@@ -12,6 +12,7 @@ from saddlepoint.verbs.moving import export, import_weights
 from saddlepoint.verbs.people import study
 from saddlepoint.verbs.scoring import compare, evaluate
 from saddlepoint.verbs.training import Show, demo, foresee, resume, train
+from saddlepoint.verbs.translating import translate
 from saddlepoint.verbs.using import as_sampler, info, load, load_game, report, sample
 from saddlepoint.zoo.catalogue import Recipe, list_recipes
 
@@ -41,6 +42,7 @@ __all__ = [
     "sample",
     "study",
     "train",
+    "translate",
 ]
 
 

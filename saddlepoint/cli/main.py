@@ -22,6 +22,7 @@ VERBS = {
     "resume": "go on with a run as if it had never stopped",
     "sample": "draw samples from a run into pictures or an array",
     "encode": "codes of images from a run with an encoder",
+    "translate": "images made of other images, of any size",
     "reconstruct": "images made again from their codes",
     "list": "the recipes, their papers and presets; the data that is at hand",
     "data": "check and convert data; the sets that are at hand",

@@ -1,0 +1,190 @@
+"""Images made of other images by a trained run: a file, a folder, or the standard input.
+
+Axes: n batch, c channels, h w image.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from saddlepoint.data.folder import IMAGE_SUFFIXES
+from saddlepoint.data.images import upright
+from saddlepoint.data.records import to_device
+from saddlepoint.draws import Draws, use
+from saddlepoint.errors import DataError, UsageError
+from saddlepoint.evaluation.grid import image_grid, to_uint8
+from saddlepoint.games.game import Game
+from saddlepoint.games.translating import Translates
+from saddlepoint.training.storage import write_bytes
+from saddlepoint.verbs.using import load
+
+TILE, OVERLAP = 512, 64  # pixels: sides of a piece, and what neighbours share
+SMALLEST = 16  # pixels of a side that any network takes
+WRITTEN = (".png", ".jpg", ".jpeg", ".webp")
+
+
+def translate(
+    run: str | Path,
+    source: str | Path,
+    out: str | Path,
+    *,
+    targets: Mapping[str, Any] | None = None,
+    sheet: bool = False,
+    tile: int = TILE,
+    seed: int = 0,
+    checkpoint: str = "last",
+) -> list[Path]:
+    """Translate images of any size; each comes out at the size it had.
+
+    Sides that the network cannot take are mirrored beyond their border up to the next it can, and cut again. An image with a side of more than
+    ``tile`` pixels is translated in pieces that share a margin, in which one fades into the other.
+
+    Args:
+        run: the run folder.
+        source: an image file, a folder of them (searched in sub-folders too), or "-" for one image on the standard input.
+        out: the file to write for one image, or the folder to write a file of the same name into for each; "-" for the standard output.
+        targets: what a translation is of, where the run knows several: {"back": True} for CycleGAN's way back.
+        sheet: write input and output side by side.
+        tile: side of a piece, in pixels.
+        seed: of the noise, where the network has any (pix2pix). Every image is given the same.
+        checkpoint: "last", "best" or a round.
+    Returns:
+        The files written.
+    Raises:
+        UsageError: if the run cannot translate, or for a file that cannot be written in its format.
+        DataError: for a file that is no image, by name.
+    """
+    game, opened = load(run, checkpoint=checkpoint)
+    if not isinstance(game, Translates):
+        raise UsageError(f"{type(game).__name__} makes no image of another. Train a recipe that does: pix2pix, cyclegan.")
+    if tile < 2 * OVERLAP:
+        raise UsageError(f"Pieces need {2 * OVERLAP} pixels or more; tile is {tile}.")
+    data, wanted = opened.about["data"], dict(targets or {})
+    channels = (data["shapes"]["other"] if wanted.get("back") and "other" in data["shapes"] else data["shape"])[0]
+    written: list[Path] = []
+    jobs = _jobs(source, out)
+    for _, _, target in jobs:
+        if str(target) != "-" and target.suffix.lower() not in WRITTEN:
+            raise UsageError(f"Images are written as {', '.join(WRITTEN)}; {target} is none. Choose another OUT.")
+    for name, stream, target in jobs:
+        x = _read(name, stream, channels, game)
+        y = translated(game, x, wanted, tile=tile, seed=seed)
+        _write(x, y, target, sheet=sheet)
+        written.append(target)
+    return written
+
+
+@torch.no_grad()
+def translated(game: Any, x: Tensor, targets: Mapping[str, Any], *, tile: int = TILE, seed: int = 0) -> Tensor:
+    """The translation of images of any size.
+
+    Args:
+        game: one that translates, in evaluation mode.
+        x: float [n, c, h, w] in [-1, 1].
+        targets: as the game knows them.
+        tile: side of a piece, in pixels; larger images are translated in pieces.
+        seed: of the noise.
+    Returns:
+        Float [n, c', h, w] in [-1, 1].
+    """
+    h, w = x.shape[2:]
+    tile = max(tile // game.multiple, 1) * game.multiple
+    if max(h, w) <= tile:
+        with use(Draws.seeded(seed, "translate", device=x.device, dtype=x.dtype)):
+            y: Tensor = game.translate(_filled(x, game.multiple), **targets)
+        return y[:, :, :h, :w]
+    total: Tensor | None = None
+    weights = x.new_zeros(1, 1, h, w)
+    for top in _starts(h, tile):
+        for left in _starts(w, tile):
+            place = (slice(None), slice(None), slice(top, top + tile), slice(left, left + tile))
+            piece = translated(game, x[place], targets, tile=tile, seed=seed)
+            share = _fade(*piece.shape[2:], like=x)
+            total = x.new_zeros(len(x), piece.shape[1], h, w) if total is None else total
+            total[place] += share * piece
+            weights[place] += share
+    assert total is not None
+    return total / weights
+
+
+def _filled(x: Tensor, multiple: int) -> Tensor:
+    """Images mirrored beyond their right and lower border until both sides are multiples."""
+    for axis in (2, 3):
+        missing = -max(x.shape[axis], SMALLEST) % multiple + max(SMALLEST - x.shape[axis], 0)
+        while missing:
+            step = min(missing, x.shape[axis] - 1)
+            x = F.pad(x, (0, step, 0, 0) if axis == 3 else (0, 0, 0, step), mode="reflect")
+            missing -= step
+    return x
+
+
+def _starts(length: int, tile: int) -> list[int]:
+    """Where pieces begin that cover a side and share ``OVERLAP`` pixels or more."""
+    if length <= tile:
+        return [0]
+    count = -(-(length - OVERLAP) // (tile - OVERLAP))
+    return [round(step * (length - tile) / (count - 1)) for step in range(count)]
+
+
+def _fade(h: int, w: int, *, like: Tensor) -> Tensor:
+    """Weights of a piece [h, w]: 1 inside, falling towards its borders over the overlap."""
+    sides = [torch.arange(side, device=like.device, dtype=like.dtype) for side in (h, w)]
+    rows, columns = (torch.minimum(side + 1, len(side) - side).div(OVERLAP).clamp(max=1) for side in sides)
+    return rows[:, None] * columns
+
+
+def _jobs(source: str | Path, out: str | Path) -> list[tuple[str, Path | io.BytesIO, Path]]:
+    """Name, content and target of each image."""
+    place, target = Path(source).expanduser(), Path(out).expanduser()
+    if str(source) == "-":
+        return [("the standard input", io.BytesIO(sys.stdin.buffer.read()), target)]
+    if place.is_file():
+        inside = str(out) != "-" and (target.is_dir() or not target.suffix)
+        return [(str(place), place, target / f"{place.stem}.png" if inside else target)]
+    if not place.exists():
+        raise DataError(f"There is no file or folder {place}. Check the path.")
+    if target.suffix in WRITTEN or str(out) == "-":
+        raise UsageError(f"{place} is a folder, so its translations go into a folder; {out} is none. Name one.")
+    paths = sorted(path for path in place.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file() and not path.name.startswith("."))
+    if not paths:
+        raise DataError(f"{place} holds no images. Name a folder with .png, .jpg, .webp or other image files, or a file.")
+    stems = Counter(path.with_suffix("") for path in paths)
+    names = [path.with_suffix(".png") if stems[path.with_suffix("")] == 1 else path.with_name(f"{path.name}.png") for path in paths]
+    return [(str(path), path, target / name.relative_to(place)) for path, name in zip(paths, names, strict=True)]
+
+
+def _read(name: str, stream: Path | io.BytesIO, channels: int, game: Game) -> Tensor:
+    """One image as float [1, c, h, w]."""
+    try:
+        pixels = np.array(upright(stream, channels))
+    except Exception as error:
+        raise DataError(f"{name} cannot be read as an image: {error}. Take it out, or convert it.") from error
+    if min(pixels.shape[:2]) < 2:
+        raise DataError(f"{name} has {pixels.shape[1]}x{pixels.shape[0]} pixels; sides of 2 or more are needed.")
+    image = torch.from_numpy(pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1).copy())[None]  # 1 c h w
+    parameter = next(game.parameters())
+    return to_device({"image": image}, parameter.device, parameter.dtype).x
+
+
+def _write(x: Tensor, y: Tensor, target: Path, *, sheet: bool) -> None:
+    """One translation, or input and output side by side, in the format of the file's name."""
+    channels = max(x.shape[1], y.shape[1])
+    images = [x.expand(-1, channels, -1, -1), y.expand(-1, channels, -1, -1)] if sheet else [y]
+    picture = image_grid(to_uint8(torch.cat(images).float()), columns=2)
+    content, kind = io.BytesIO(), {".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp"}.get(target.suffix.lower(), "png")
+    picture.save(content, format=kind, **({"quality": 95} if kind != "png" else {}))
+    if str(target) == "-":
+        sys.stdout.buffer.write(content.getvalue())
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    write_bytes(target, content.getvalue())
