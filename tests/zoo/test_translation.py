@@ -262,14 +262,14 @@ def test_errors_say_what_to_do(runs: dict[str, Path], tmp_path: Path, monkeypatc
         ((good, tmp_path / "out.txt"), UsageError, r"written as \.png"),
     ):
         with pytest.raises(error, match=words):
-            api.translate(runs["pix2pix"], *arguments)
+            api.translate(runs["cyclegan"], *arguments)
     with pytest.raises(UsageError, match="pix2pix translates one way only; it knows no back"):
         api.translate(runs["pix2pix"], good, tmp_path / "out", targets={"back": True})
     with pytest.raises(UsageError, match="Pieces need 128 pixels or more; tile is 64"):
-        api.translate(runs["pix2pix"], good, tmp_path / "out", tile=64)
+        api.translate(runs["cyclegan"], good, tmp_path / "out", tile=64)
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="holds no images"):
-        api.translate(runs["pix2pix"], tmp_path / "empty", tmp_path / "out")
+        api.translate(runs["cyclegan"], tmp_path / "empty", tmp_path / "out")
     monkeypatch.setattr("saddlepoint.verbs.translating.load", lambda run, checkpoint: (Game(), None))
     with pytest.raises(UsageError, match="makes no image of another"):
         api.translate(runs["pix2pix"], good, tmp_path / "out")
