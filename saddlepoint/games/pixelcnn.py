@@ -11,10 +11,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from saddlepoint.data.records import Batch
 from saddlepoint.draws import Draws, draws_like
@@ -150,4 +151,82 @@ class PixelCNNGame(PixelGame):
     def measure(self, batch: Batch, draws: Draws) -> dict[str, Tensor]:
         """Exact bits per dimension, and nats an image."""
         nats = self._nats_of(batch).mean()
+        return {"bits_per_dim": self.bits(nats), "nats": nats}
+
+
+@dataclass(frozen=True, kw_only=True)
+class PixelAutoencoderConfig(PixelConfig):
+    """Settings of the PixelCNN auto-encoder.
+
+    Attributes:
+        latent_dim: numbers in a code (m of the paper's figure).
+        encoder_width: channels of the encoder's first convolution, and of the maps that a code grows to.
+        condition: "maps": the code becomes maps of the image's size, which enter the gates where they lie (Eq. 4); "code": all alike (Eq. 3).
+        maps: how many such maps; of "maps".
+        decoder: "pixelcnn", or "squares": the auto-encoder of the same encoder that it is compared with, trained by squared errors.
+    """
+
+    latent_dim: int = 100
+    encoder_width: int = 64
+    condition: Literal["maps", "code"] = "maps"
+    maps: int = 16
+    decoder: Literal["pixelcnn", "squares"] = "pixelcnn"
+
+    def at_least_one(self) -> tuple[str, ...]:
+        """Names of the settings that must be 1 or more."""
+        return (*super().at_least_one(), "latent_dim", "encoder_width", "maps")
+
+
+class PixelAutoencoderGame(PixelGame):
+    """One player: an encoder, and the distribution of the image given its code, learnt end to end (Section 2.4).
+
+        minimise  -log p(x | Enc(x))
+
+    Args:
+        config: the settings above.
+        encoder: images -> codes [n, d].
+        maps: codes -> condition, maps [n, e, h, w] or the codes themselves.
+        network: the distribution given the condition.
+    """
+
+    def __init__(self, config: PixelAutoencoderConfig, encoder: nn.Module, maps: nn.Module, network: GatedPixelCNN) -> None:
+        super().__init__(config, network)
+        self.config, self.encoder, self.maps = config, encoder, maps
+        self.add_player("autoencoder", [encoder, maps, network], config.optimizer, clip_norm=config.clip_norm)
+
+    def play(self) -> Iterator[Turn]:
+        """One turn."""
+        yield self.learn
+
+    @turn("autoencoder")
+    def learn(self, batch: Batch) -> Loss:
+        """Nats a sub-pixel of the image, given the code of the same image."""
+        nats = self._nats_of(batch.x).mean()
+        return Loss(likelihood=nats / math.prod(self.network.shape)).watch(bits_per_dim=self.bits(nats.detach()), nats=nats.detach())
+
+    def _nats_of(self, x: Tensor) -> Tensor:
+        target = self.target(x)
+        return self.nats(target, self.maps(self.encoder(to_values(target, self.config.levels, x.dtype))), x.dtype)
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Codes [n, d] of images, brought to the levels first."""
+        z: Tensor = self.encoder(to_values(self.target(x), self.config.levels, x.dtype))
+        return z
+
+    def decode(self, z: Tensor) -> Tensor:
+        """An image drawn for each code [n, d]."""
+        return self.draw(len(z), draws_like(z), self.maps(z))
+
+    @torch.no_grad()
+    def reconstruct(self, x: Tensor) -> Tensor:
+        """An image drawn given the code of each."""
+        return self.decode(self.encode(x))
+
+    def show(self, batch: Batch, draws: Draws) -> Tensor:
+        """Each image beside three drawn given its code."""
+        return torch.stack([batch.x, *(self.reconstruct(batch.x) for _ in range(3))], 1)
+
+    def measure(self, batch: Batch, draws: Draws) -> dict[str, Tensor]:
+        """Exact bits per dimension given the code, and nats an image: what the code leaves open, without what the code itself costs."""
+        nats = self._nats_of(batch.x).mean()
         return {"bits_per_dim": self.bits(nats), "nats": nats}

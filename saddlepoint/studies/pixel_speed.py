@@ -26,7 +26,7 @@ from saddlepoint.training.machine import hardware, versions
 @torch.no_grad()
 def draw_plainly(network: GatedPixelCNN, uniform: Tensor, pixels: int) -> Tensor:
     """The first ``pixels`` sub-pixels of images [n, c, h, w], the whole network for each; the others stay 0."""
-    x = torch.zeros_like(uniform)
+    x = torch.zeros_like(uniform, memory_format=torch.channels_last)
     c, _, w = network.shape
     for place in range(pixels):
         i, j, colour = place // (c * w), place // c % w, place % c
@@ -84,6 +84,7 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     torch.manual_seed(0)
     network = GatedPixelCNN((given.colours, given.side, given.side), given.levels, width=given.width, layers=given.layers)
+    network = network.to(memory_format=torch.channels_last)  # a tenth faster for the plain one
     row = compare(network, given.batch, given.repeats, given.pixels, given.wall)
     if given.json:
         found = {"machine": hardware(), "versions": versions(), "threads": torch.get_num_threads(), "settings": vars(given), "row": row}

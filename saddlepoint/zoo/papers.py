@@ -20,6 +20,7 @@ from saddlepoint.zoo import lsgan
 from saddlepoint.zoo import nsgan
 from saddlepoint.zoo import pix2pix
 from saddlepoint.zoo import pixelcnn
+from saddlepoint.zoo import pixelcnn_autoencoder
 from saddlepoint.zoo import progan
 from saddlepoint.zoo import projection
 from saddlepoint.zoo import r3gan
