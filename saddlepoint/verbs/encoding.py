@@ -13,6 +13,7 @@ from torch import Tensor
 from saddlepoint.data.images import resolution_of
 from saddlepoint.data.records import to_device
 from saddlepoint.data.sources import open_data
+from saddlepoint.draws import Draws, use
 from saddlepoint.errors import UsageError
 from saddlepoint.evaluation.grid import image_grid, to_uint8
 from saddlepoint.games.autoencoding import Encodes, Reconstructs
@@ -40,7 +41,7 @@ def encode(run: str | Path, data: str, *, out: str | Path | None = None, num: in
     """
     game, images, labels = _open(run, data, num, checkpoint)
     if not isinstance(game, Encodes):
-        raise UsageError(f"{type(game).__name__} has no encoder. Train a recipe that has one: autoencoder, vae.")
+        raise UsageError(f"{type(game).__name__} has no encoder. Train a recipe that has one: autoencoder, vae, pixelcnn-autoencoder.")
     codes = _in_pieces(game.encode, images)
     if out is not None:
         content = io.BytesIO()
@@ -66,7 +67,7 @@ def reconstruct(run: str | Path, data: str, *, out: str | Path | None = None, nu
     """
     game, images, _ = _open(run, data, num, checkpoint)
     if not isinstance(game, Reconstructs):
-        raise UsageError(f"{type(game).__name__} cannot make an image again. Train a recipe that can: autoencoder, vae.")
+        raise UsageError(f"{type(game).__name__} cannot make an image again. Train a recipe that can: autoencoder, vae, pixelcnn-autoencoder.")
     again = torch.from_numpy(to_uint8(_in_pieces(game.reconstruct, images)))
     if out is not None:
         content = io.BytesIO()
@@ -93,7 +94,8 @@ def _open(run: str | Path, data: str, num: int | None, checkpoint: str) -> tuple
 
 @torch.no_grad()
 def _in_pieces(look: Any, images: Tensor) -> Tensor:
-    return torch.cat([look(part).float() for part in torch.split(images, CHUNK)])
+    with use(Draws.seeded(0, "look", dtype=images.dtype)):  # what is drawn given a code is the same every time
+        return torch.cat([look(part).float() for part in torch.split(images, CHUNK)])
 
 
 def _write(out: Path, endings: str, content: bytes) -> None:
