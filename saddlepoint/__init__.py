@@ -16,7 +16,9 @@ __version__ = "0.1.0"
 __all__ = [
     "__version__",
     "bench",
+    "check_data",
     "compare",
+    "convert_data",
     "demo",
     "encode",
     "evaluate",

@@ -7,6 +7,7 @@ from typing import Any
 
 from saddlepoint.training.run import Run
 from saddlepoint.verbs.choosing import choose_recipe, configure, default_preset, holds_points
+from saddlepoint.verbs.datasets import check_data, convert_data
 from saddlepoint.verbs.encoding import encode, reconstruct
 from saddlepoint.verbs.moving import export, import_weights
 from saddlepoint.verbs.people import study
@@ -21,9 +22,11 @@ __all__ = [
     "Show",
     "as_sampler",
     "bench",
+    "check_data",
     "choose_recipe",
     "compare",
     "configure",
+    "convert_data",
     "default_preset",
     "demo",
     "encode",

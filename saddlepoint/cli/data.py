@@ -63,23 +63,24 @@ def run(argv: list[str]) -> int:
 def _check(argv: list[str]) -> int:
     given = parse(CheckFlags, argv, prog="saddlepoint data check")
 
-    from saddlepoint.data.check import check, lines_of
+    from saddlepoint import api
 
     with _Bar("files") as bar:
-        report = check(given.path, bar.show)
-    print(json.dumps(dataclasses.asdict(report), indent=2) if given.json else "\n".join(lines_of(report)))
+        report = api.check_data(given.path, show=bar.show)
+    lines = report.pop("lines")
+    print(json.dumps(report, indent=2) if given.json else "\n".join(lines))
     return 0
 
 
 def _convert(argv: list[str]) -> int:
     given = parse(ConvertFlags, argv, prog="saddlepoint data convert")
 
-    from saddlepoint.data.converting import convert
-    from saddlepoint.data.sources import open_data
+    from saddlepoint import api
 
-    data = open_data(given.source, resolution=given.resolution, channels=given.channels)
+    settings = {field.name: getattr(given, field.name) for field in dataclasses.fields(given) if field.name not in ("source", "out")}
     with _Bar("records") as bar:
-        print(convert(data, given.out, source=given.source, form=given.form, show=bar.show))
+        done = api.convert_data(given.source, given.out, **settings, show=bar.show)
+    print(done)
     return 0
 
 

@@ -30,7 +30,8 @@ def test_a_command_on_a_page_is_understood(command, monkeypatch, capsys):
 
     words = shlex.split(command, comments=True)
     if words[0] in VERBS:
-        monkeypatch.setattr(api, {"import": "import_weights"}.get(words[0], words[0]), understood)
+        name = {"import": "import_weights", "data": f"{words[1]}_data"}.get(words[0], words[0]) if len(words) > 1 else words[0]
+        monkeypatch.setattr(api, name, understood, raising=words[:2] != ["data", "list"])
     try:
         code = main(words)
     finally:

@@ -85,7 +85,7 @@ def test_a_setting_that_does_not_apply_is_refused(name: str, settings: dict[str,
 
 
 def test_other_files_are_refused_with_a_hint(tmp_path: Path) -> None:
-    for name, hint in (("cat.png", "it is one image: point at the folder"), ("data.zip", "unpack it first"), ("notes.txt", "expected a folder")):
+    for name, hint in (("cat.png", "it is one image: point at the folder"), ("data.rar", "unpack it first"), ("notes.txt", "expected a folder")):
         (tmp_path / name).write_text("?")
         with pytest.raises(DataError, match=hint):
             open_data(str(tmp_path / name))

@@ -274,22 +274,22 @@ wrong.num_classes = 2
 
 
 def test_a_dropped_object_is_named_by_a_segmenter(tmp_path, monkeypatch) -> None:
-    (tmp_path / "mine.py").write_text(SEGMENTERS)
+    (tmp_path / "scenes_mine.py").write_text(SEGMENTERS)
     monkeypatch.chdir(tmp_path)
     scenes = np.random.default_rng(0).choice(np.array([0, 128, 255], np.uint8), (200, 1, 8, 8))
     np.save(tmp_path / "real.npy", scenes)
     np.save(tmp_path / "fake.npy", np.where(scenes == 255, 0, scenes))
     given = {"against": str(tmp_path / "real.npy"), "metrics": "fsd", "num": 90}
-    result = saddlepoint.evaluate(tmp_path / "fake.npy", segmenter="mine:Levels", **given)
+    result = saddlepoint.evaluate(tmp_path / "fake.npy", segmenter="scenes_mine:Levels", **given)
     score = result["scores"]["fsd"]
     assert score["value"] > 20 * score["floor"] and 0 < score["error"] < score["value"]
     assert next(iter(result["details"]["fsd"].items())) == ("light", -1.0)
     assert any("most left out first: light -100 %" in note for note in result["notes"])
-    assert result["protocol"]["segmenter"] == "mine:Levels" and result["protocol"]["segmenter_hash"]
-    assert saddlepoint.evaluate(tmp_path / "fake.npy", segmenter="mine:numbered", **given)["scores"]["fsd"]["value"] > 0
+    assert result["protocol"]["segmenter"] == "scenes_mine:Levels" and result["protocol"]["segmenter_hash"]
+    assert saddlepoint.evaluate(tmp_path / "fake.npy", segmenter="scenes_mine:numbered", **given)["scores"]["fsd"]["value"] > 0
     for name, message in (
-        ("mine:labels", "must say how many classes"),
-        ("mine:wrong", r"must give scores \[n, 2, h, w\] or integer labels"),
+        ("scenes_mine:labels", "must say how many classes"),
+        ("scenes_mine:wrong", r"must give scores \[n, 2, h, w\] or integer labels"),
         ("levels", "your own network or function, written module:attribute"),
         (None, "Name yours with --segmenter"),
     ):

@@ -1,0 +1,59 @@
+"""Data before and beside training: a look at image files, and data sets in other forms."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from saddlepoint.data.images import Resolution
+
+Show = Callable[[int, int], None]
+
+
+def check_data(path: str | Path, *, show: Show | None = None) -> dict[str, Any]:
+    """Open every image of a folder, zip file or tar shards once, and report what is there.
+
+    Args:
+        path: as for training.
+        show: called with (files done, all).
+    Returns:
+        The fields of :class:`saddlepoint.data.check.Report`, and "lines", the report for people.
+    Raises:
+        DataError: if there is nothing to look at.
+    """
+    from saddlepoint.data.check import check, lines_of
+
+    report = check(Path(path), show)
+    return dataclasses.asdict(report) | {"lines": lines_of(report)}
+
+
+def convert_data(
+    source: str,
+    out: str | Path,
+    *,
+    form: str | None = None,
+    resolution: Resolution | None = None,
+    channels: int | None = None,
+    show: Show | None = None,
+) -> Path:
+    """Write data in another form; the same call twice changes nothing.
+
+    Args:
+        source: name or path, as for training.
+        out: what to make.
+        form: "packed", "zip" (StyleGAN's) or "folder"; None: by the ending of ``out``.
+        resolution: side, or height and width; None keeps the data's own.
+        channels: 1 or 3; None keeps the data's own.
+        show: called with (records done, all).
+    Raises:
+        UsageError: if ``out`` holds something else.
+        DataError: for a form that these data do not have.
+        StorageError: if the disk refuses.
+    """
+    from saddlepoint.data.converting import convert
+    from saddlepoint.data.sources import open_data
+
+    data = open_data(source, resolution=resolution, channels=channels)
+    return convert(data, Path(out), source=source, form=form, show=show)
