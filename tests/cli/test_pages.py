@@ -11,6 +11,7 @@ import pytest
 import saddlepoint
 from saddlepoint import api
 from saddlepoint.cli.main import VERBS, main
+from saddlepoint.verbs.choosing import Choice
 
 ROOT = Path(saddlepoint.__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -31,6 +32,7 @@ def test_a_command_on_a_page_is_understood(command, monkeypatch, capsys):
     words = shlex.split(command, comments=True)
     if words[0] in VERBS:
         name = {"import": "import_weights", "data": f"{words[1]}_data"}.get(words[0], words[0]) if len(words) > 1 else words[0]
+        monkeypatch.setattr(api, "choose_recipe", lambda data, device: Choice("dcgan", "small", ("", "")))
         monkeypatch.setattr(api, name, understood, raising=words[:2] != ["data", "list"])
     try:
         code = main(words)
