@@ -16,7 +16,7 @@ from saddlepoint.zoo.pix2pix import partner_shape
 # Section 4 and appendix 7: batch 1, Adam 2e-4 (.5, .999), 100 epochs and 100 more in which the rate falls to 0 (horses and zebras: 1,334 of the
 # larger side), 286 -> 256, mirrored.
 PAPER = CycleConfig(batch=1, rounds=266_800, resolution=256)
-SMALL = replace(PAPER, resolution=32, batch=2, rounds=6_000, width=16, d_width=32, blocks=3, patch=16, jitter=36 / 32)
+SMALL = replace(PAPER, resolution=32, batch=2, rounds=6_000, width=16, d_width=32, blocks=3, patch=16, jitter=1.0)
 ARMS: dict[str, dict[str, Any]] = {
     "cycle-only": {"adversarial": False},
     "gan-only": {"cycle": "none"},
@@ -39,7 +39,7 @@ ARMS: dict[str, dict[str, Any]] = {
         **{name: replace(PAPER, **arm) for name, arm in ARMS.items()},
         "small": SMALL,
         **{f"small-{name}": replace(SMALL, **arm) for name, arm in ARMS.items()},
-        "small-64": replace(SMALL, resolution=64, patch=34, jitter=72 / 64),
+        "small-64": replace(SMALL, resolution=64, patch=34),
     },
 )
 def cyclegan(config: CycleConfig, data: Dataset) -> CycleGame:
