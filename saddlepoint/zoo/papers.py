@@ -1,6 +1,7 @@
 """The papers of the catalogue, one import line each: importing a paper's file enters its recipe."""
 
 # ruff: noqa: F401, I001
+from saddlepoint.zoo import aae
 from saddlepoint.zoo import acgan
 from saddlepoint.zoo import am_gan
 from saddlepoint.zoo import autoencoder
