@@ -41,7 +41,7 @@ def encode(run: str | Path, data: str, *, out: str | Path | None = None, num: in
     """
     game, images, labels = _open(run, data, num, checkpoint)
     if not isinstance(game, Encodes):
-        raise UsageError(f"{type(game).__name__} has no encoder. Train a recipe that has one: autoencoder, vae, pixelcnn-autoencoder.")
+        raise UsageError(f"{type(game).__name__} has no encoder. Train a recipe that has one: autoencoder, vae, aae, bigan, pixelcnn-autoencoder.")
     codes = _in_pieces(game.encode, images)
     if out is not None:
         content = io.BytesIO()
@@ -67,7 +67,7 @@ def reconstruct(run: str | Path, data: str, *, out: str | Path | None = None, nu
     """
     game, images, _ = _open(run, data, num, checkpoint)
     if not isinstance(game, Reconstructs):
-        raise UsageError(f"{type(game).__name__} cannot make an image again. Train a recipe that can: autoencoder, vae, pixelcnn-autoencoder.")
+        raise UsageError(f"{type(game).__name__} cannot make an image again. Train a recipe that can: autoencoder, vae, aae, bigan, pixelcnn-autoencoder.")
     again = torch.from_numpy(to_uint8(_in_pieces(game.reconstruct, images)))
     if out is not None:
         content = io.BytesIO()
