@@ -67,7 +67,7 @@ def reconstruct(run: str | Path, data: str, *, out: str | Path | None = None, nu
     """
     game, images, _ = _open(run, data, num, checkpoint)
     if not isinstance(game, Reconstructs):
-        raise UsageError(f"{type(game).__name__} cannot make an image again. Train a recipe that can: autoencoder, vae, aae, bigan, pixelcnn-autoencoder.")
+        raise UsageError(f"{type(game).__name__} cannot make an image again. Train one that can: autoencoder, vae, aae, bigan, pixelcnn-autoencoder.")
     again = torch.from_numpy(to_uint8(_in_pieces(game.reconstruct, images)))
     if out is not None:
         content = io.BytesIO()
