@@ -66,7 +66,9 @@ def test_no_verb_is_wrong_usage(capsys):
 
 def test_an_unknown_verb_is_refused_with_the_nearest(capsys):
     assert main(["trian"]) == 2
-    assert capsys.readouterr().err == "saddlepoint: error: There is no verb 'trian'. Nearest: train, translate, info. `saddlepoint --help` shows all.\n"
+    assert (
+        capsys.readouterr().err == "saddlepoint: error: There is no verb 'trian'. Nearest: train, translate, info. `saddlepoint --help` shows all.\n"
+    )
 
 
 @pytest.mark.parametrize(
