@@ -57,7 +57,7 @@ def open_case(
     if data is None:
         height, width = size_of(config.resolution or SIDE)
         records = max(BATCHES * config.batch, CLASSES * getattr(config, "labels_per_class", 1))
-        dataset: Dataset = random_data((channels, height, width) if kind == "image" else (2,), records)
+        dataset: Dataset = random_data((channels, height, width) if kind == "image" else (2,), records, entry.second)
     else:
         dataset = open_data(data, resolution=config.resolution)
     torch.manual_seed(derive_seed(0, "initialisation"))
@@ -66,11 +66,12 @@ def open_case(
     return Case(recipe=recipe, preset=preset, config=config, game=game, data=dataset, device=device, precision=precision)
 
 
-def random_data(shape: tuple[int, ...], num_records: int) -> ArrayDataset:
-    """Noise with labels: uint8 images for a shape (c, h, w), standard normal points for (d,)."""
+def random_data(shape: tuple[int, ...], num_records: int, second: str = "") -> ArrayDataset:
+    """Noise with labels: uint8 images for a shape (c, h, w), with a second one in the field ``second`` where it is named; standard normal points."""
     rng = torch.Generator().manual_seed(derive_seed("bench"))
     if len(shape) == 3:
-        fields = {"image": torch.randint(256, (num_records, *shape), generator=rng, dtype=torch.uint8)}
+        names = ["image", *filter(None, [second])]
+        fields = {name: torch.randint(256, (num_records, *shape), generator=rng, dtype=torch.uint8) for name in names}
     else:
         fields = {"point": torch.randn(num_records, *shape, generator=rng)}
     fields["label"] = torch.arange(num_records) % CLASSES
@@ -82,6 +83,7 @@ def random_data(shape: tuple[int, ...], num_records: int) -> ArrayDataset:
         num_classes=CLASSES,
         class_names=tuple(f"class {k}" for k in range(CLASSES)),
         fields=tuple(fields),
+        shapes={second: shape} if second else {},
     )
     return ArrayDataset(fields, spec)
 

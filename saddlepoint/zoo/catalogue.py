@@ -26,6 +26,7 @@ class Recipe:
         url: where the paper is.
         needs: kinds of data it can be trained on: "image", "points".
         needs_labels: whether records must carry labels.
+        second: field of the second image that a record must carry: "partner" of pairs, "other" of domains, or "" for none.
         presets: configurations by name; "paper" and "small" always, "toy" where it plays on points.
         build: configuration, data -> game.
         prepare: configuration, data -> data, where the recipe reads its data in its own way; None means as it is.
@@ -38,6 +39,7 @@ class Recipe:
     url: str
     needs: tuple[str, ...] = ("image", "points")
     needs_labels: bool = False
+    second: str = ""
     presets: Mapping[str, GameConfig] = field(default_factory=dict)
     build: Build
     prepare: Callable[[Any, Dataset], Dataset] | None = None

@@ -33,6 +33,7 @@ ARMS: dict[str, dict[str, Any]] = {
     year=2017,
     url="https://arxiv.org/abs/1703.10593",
     needs=("image",),
+    second="other",
     presets={
         "paper": PAPER,
         "paper-128": replace(PAPER, resolution=128, blocks=6, jitter=143 / 128),

@@ -50,6 +50,7 @@ def partner_shape(spec: DataSpec, field: str, recipe: str, prefix: str) -> tuple
     year=2017,
     url="https://arxiv.org/abs/1611.07004",
     needs=("image",),
+    second="partner",
     presets={
         "paper": PAPER,
         **{name: replace(PAPER, **arm) for name, arm in ARMS.items()},
