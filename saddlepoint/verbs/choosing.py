@@ -53,12 +53,16 @@ def choose_recipe(data: str, device: str = "cpu") -> Choice:
     if holds_points(data):
         spec = open_data(data).spec
         found = f"No recipe was named. {spec.name} holds {spec.num_records} points of {spec.shape[0]} numbers:"
-        return Choice("relativistic", "toy", (f"{found} relativistic, preset toy.", "It covers all modes of the toys and converges with R1 and R2."))
+        return Choice("relativistic", "toy", (f"{found} relativistic, preset toy.", "Its game converges, with R1 and R2; see docs/toys.md."))
     spec = open_data(data, resolution=None if is_packed(Path(data)) else 32).spec
     few = spec.num_records < FEW
     recipe = ("diffaugment" if few else "dcgan") if device == "cpu" else "diffaugment"
     found = f"No recipe was named. {spec.name} holds {spec.num_records} images and training runs on {device}: {recipe}, preset small."
-    why = "Few images need a discriminator that sees them augmented." if few else "It makes the most of a short training without accelerator."
+    why = (
+        "By rule, not yet by measurement: of few images D must see augmented ones, or it learns them by heart."
+        if few
+        else "By rule, not yet by measurement: its plain networks learn something in minutes."
+    )
     return Choice(recipe, "small", (found, why))
 
 
