@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from abc import abstractmethod
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from saddlepoint.draws import draws_like
+from saddlepoint.networks.base import Generator
 from saddlepoint.networks.equalised import EqualisedLinear, pixel_norm
+from saddlepoint.networks.growing import Growing
 from saddlepoint.networks.layers import one_hot
 
 SLOPE = 0.2
@@ -99,3 +102,33 @@ def mix_styles(ws: Tensor, others: Tensor, probability: float, live: int | None 
     cutoff = torch.where(draws.uniform(1) < probability, cutoff, layers)
     kept = torch.arange(layers, device=ws.device) < cutoff
     return torch.where(kept[:, None], ws, others)
+
+
+class StyledGenerator(Growing, Generator):
+    """What generators with a mapping network share: z to styles, their mixing in training, their truncation.
+
+    Subclasses set ``mapping``, ``num_layers``, ``style_mixing`` (probability) and ``truncated_layers``, and define ``synthesis``.
+    """
+
+    truncation = "style"
+    mapping: MappingNetwork
+    num_layers: int
+    style_mixing: float
+    truncated_layers: int | None
+
+    @abstractmethod
+    def synthesis(self, ws: Tensor) -> Tensor:
+        """Codes [n, l, d] to images [n, c, h, w] of the level in play."""
+
+    def forward(self, z: Tensor, labels: Tensor | None = None, truncation: float = 1.0) -> Tensor:
+        """[n, latent_dim] (and labels, int64 [n], where conditional) to [n, c, h, w]; ``truncation`` is psi, 0 the mean image, 1 none."""
+        ws = self.styles(z, labels)
+        return self.synthesis(self.mapping.truncate(ws, truncation, self.truncated_layers))
+
+    def styles(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        """The code of every layer, [n, l, d]; while training, mixed with those of other latents."""
+        ws: Tensor = self.mapping(z, labels)[:, None].expand(-1, self.num_layers, -1)
+        if not self.training or not self.style_mixing:
+            return ws
+        others = self.mapping(draws_like(z).normal(*z.shape).to(z), labels, track=False)[:, None].expand_as(ws)
+        return mix_styles(ws, others, self.style_mixing, live=2 * self.stage.level + 2)

@@ -16,13 +16,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from saddlepoint.draws import draws_like
-from saddlepoint.networks.base import Discriminator, Generator, Judgement
+from saddlepoint.networks.base import Discriminator, Judgement
 from saddlepoint.networks.convolution import double_pixels
 from saddlepoint.networks.equalised import EqualisedConv2d, EqualisedLinear, MinibatchStddev, pixel_norm
 from saddlepoint.networks.growing import Growing, blend, halve_pixels
 from saddlepoint.networks.layers import one_hot, pyramid
-from saddlepoint.networks.mapping import MappingNetwork, mix_styles
+from saddlepoint.networks.mapping import MappingNetwork, StyledGenerator
 from saddlepoint.networks.modulated import Noise, NoiseMode
 from saddlepoint.networks.stylegan2 import Channels
 from saddlepoint.networks.upfirdn import BILINEAR, fir, kernel_of
@@ -97,7 +96,7 @@ class _Level(nn.Module):
         return out
 
 
-class StyleGANGenerator(Growing, Generator):
+class StyleGANGenerator(StyledGenerator):
     """z [n, latent_dim] to images [n, c, h, w] of the level in play, not bounded.
 
     Args:
@@ -114,8 +113,6 @@ class StyleGANGenerator(Growing, Generator):
         taps: of the blur after doubling; None is none.
         truncated_layers: how many layers truncation reaches; None is all (8 for the paper's pictures).
     """
-
-    truncation = "style"
 
     def __init__(
         self,
@@ -151,19 +148,6 @@ class StyleGANGenerator(Growing, Generator):
             self.levels.append(_Level(c, nf(level), code_dim if styles else None, size, noise=noise, pixels=not styles, taps=taps))
             self.to_image.append(EqualisedConv2d(nf(level), image_shape[0], 1, gain=1.0))
         self.to(memory_format=torch.channels_last)
-
-    def forward(self, z: Tensor, labels: Tensor | None = None, truncation: float = 1.0) -> Tensor:
-        """[n, latent_dim] (and labels, int64 [n], where conditional) to [n, c, h, w]; ``truncation`` is psi, 0 the mean image, 1 none."""
-        ws = self.styles(z, labels)
-        return self.synthesis(self.mapping.truncate(ws, truncation, self.truncated_layers))
-
-    def styles(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        """The code of every layer, [n, l, d]; while training, mixed with those of other latents."""
-        ws: Tensor = self.mapping(z, labels)[:, None].expand(-1, self.num_layers, -1)
-        if not self.training or not self.style_mixing:
-            return ws
-        others = self.mapping(draws_like(z).normal(*z.shape).to(z), labels, track=False)[:, None].expand_as(ws)
-        return mix_styles(ws, others, self.style_mixing, live=2 * self.stage.level + 2)
 
     def synthesis(self, ws: Tensor) -> Tensor:
         """Codes [n, l, d] to images [n, c, h, w] of the level in play."""

@@ -18,13 +18,11 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from saddlepoint.draws import draws_like
-from saddlepoint.networks.base import Generator
 from saddlepoint.networks.convolution import double_pixels
 from saddlepoint.networks.equalised import EqualisedConv2d
-from saddlepoint.networks.growing import Growing, blend
+from saddlepoint.networks.growing import blend
 from saddlepoint.networks.layers import pyramid
-from saddlepoint.networks.mapping import MappingNetwork, mix_styles
+from saddlepoint.networks.mapping import MappingNetwork, StyledGenerator
 from saddlepoint.networks.modulated import NoiseMode, StyledConv2d, ToImage
 from saddlepoint.networks.upfirdn import BINOMIAL, conv_up, fir_up, kernel_of
 
@@ -71,7 +69,7 @@ class _Level(nn.Module):
         return x if around is None else around.add_(x)
 
 
-class StyleGAN2Generator(Growing, Generator):
+class StyleGAN2Generator(StyledGenerator):
     """z [n, latent_dim] to images [n, c, h, w], not bounded.
 
     Args:
@@ -89,7 +87,6 @@ class StyleGAN2Generator(Growing, Generator):
         truncated_layers: how many layers truncation reaches; None is all.
     """
 
-    truncation = "style"
     filter: Tensor
 
     def __init__(
@@ -125,19 +122,6 @@ class StyleGAN2Generator(Growing, Generator):
                 self.to_image[str(level)] = ToImage(nf(level), image_shape[0], code_dim)
         self.register_buffer("filter", kernel_of(taps).float(), persistent=False)
         self.to(memory_format=torch.channels_last)
-
-    def forward(self, z: Tensor, labels: Tensor | None = None, truncation: float = 1.0) -> Tensor:
-        """[n, latent_dim] (and labels, int64 [n], where conditional) to [n, c, h, w]; ``truncation`` is psi, 0 the mean image, 1 none."""
-        ws = self.styles(z, labels)
-        return self.synthesis(self.mapping.truncate(ws, truncation, self.truncated_layers))
-
-    def styles(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        """The code of every layer, [n, l, d]; while training, mixed with those of other latents."""
-        ws: Tensor = self.mapping(z, labels)[:, None].expand(-1, self.num_layers, -1)
-        if not self.training or not self.style_mixing:
-            return ws
-        others = self.mapping(draws_like(z).normal(*z.shape).to(z), labels, track=False)[:, None].expand_as(ws)
-        return mix_styles(ws, others, self.style_mixing, live=2 * self.stage.level + 2)
 
     def synthesis(self, ws: Tensor) -> Tensor:
         """Codes [n, l, d] to images [n, c, h, w] of the level in play."""
