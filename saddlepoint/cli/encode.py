@@ -33,11 +33,16 @@ class EncodeFlags:
 
 def run(argv: list[str]) -> int:
     """Prints what was written."""
-    given = parse(EncodeFlags, argv, prog="saddlepoint encode")
+    return look_at(argv, EncodeFlags, "encode")
+
+
+def look_at(argv: list[str], flags: type[EncodeFlags], verb: str) -> int:
+    """Read the flags of a verb that looks at images through a run, call its function, and print what it wrote."""
+    given = parse(flags, argv, prog=f"saddlepoint {verb}")
 
     from saddlepoint import api
 
     settings = {field.name: getattr(given, field.name) for field in dataclasses.fields(given) if field.name not in ("run", "data")}
-    api.encode(given.run, given.data, **settings)
+    getattr(api, verb)(given.run, given.data, **settings)
     print(given.out)
     return 0

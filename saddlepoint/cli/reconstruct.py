@@ -2,42 +2,23 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
-import tyro
-
-from saddlepoint.cli.parsing import parse
+from saddlepoint.cli.encode import EncodeFlags, look_at
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReconstructFlags:
+class ReconstructFlags(EncodeFlags):
     """Images made again from what a run understands of them.
 
     Attributes:
-        run: the run folder.
-        data: images by name or path; brought to the size that the run was trained at.
         out: .png file (each image beside its reconstruction) or .npz file to write.
-        num: the first so many images; None: all.
-        checkpoint: "last", "best" or a round.
     """
 
-    run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
-    data: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="DATA")]
     out: Path
-    num: int | None = None
-    checkpoint: str = "last"
 
 
 def run(argv: list[str]) -> int:
     """Prints what was written."""
-    given = parse(ReconstructFlags, argv, prog="saddlepoint reconstruct")
-
-    from saddlepoint import api
-
-    settings = {field.name: getattr(given, field.name) for field in dataclasses.fields(given) if field.name not in ("run", "data")}
-    api.reconstruct(given.run, given.data, **settings)
-    print(given.out)
-    return 0
+    return look_at(argv, ReconstructFlags, "reconstruct")
