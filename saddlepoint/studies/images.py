@@ -148,8 +148,18 @@ def name_of(job: dict[str, Any]) -> str:
 def jobs(given: argparse.Namespace) -> list[dict[str, Any]]:
     """Every recipe before the next seed."""
     common = {"data": given.data, "resolution": given.resolution, "cpu_minutes": given.cpu_minutes, "judged": given.judged}
-    common |= {"folder": str(given.work), "preset": "small", "settings": {}}
-    return [common | {"recipe": recipe, "seed": seed} for seed in range(given.seeds) for recipe in given.recipes]
+    common |= {"folder": str(given.work), "preset": "small"}
+    lengths = dict(given.rounds)
+    settings = {recipe: {"rounds": lengths[recipe]} if recipe in lengths else {} for recipe in given.recipes}
+    return [common | {"recipe": recipe, "settings": settings[recipe], "seed": seed} for seed in range(given.seeds) for recipe in given.recipes]
+
+
+def length(text: str) -> tuple[str, int]:
+    """Read RECIPE=ROUNDS."""
+    name, _, rounds = text.partition("=")
+    if not (name and rounds.isdigit() and int(rounds)):
+        raise argparse.ArgumentTypeError(f"RECIPE=ROUNDS is needed, as progan=2600; {text!r} came")
+    return name, int(rounds)
 
 
 def table(records: Sequence[Record]) -> str:
@@ -170,14 +180,15 @@ def page(records: Sequence[Record], given: argparse.Namespace, about: dict[str, 
     """The table with the protocol that it was made under."""
     judged = min(given.judged, len(open_data(given.data, resolution=given.resolution)) // 2)
     stopped = [f"`{record['job']['recipe']}` seed {record['job']['seed']}: {record['stopped']}" for record in records if record["stopped"]]
+    lengths = f" --rounds {' '.join(f'{name}={rounds}' for name, rounds in given.rounds)}" if given.rounds else ""
     parts = [
         f"{given.data} at {given.resolution} pixels, {given.cpu_minutes:g} minutes of the processor a run (scoring aside), preset small, seeds 0 to "
         f"{given.seeds - 1}; median (least to most). {judged} samples against {judged} real images, features of EfficientNet-Lite0 at 128 pixels; "
         "*real images* is as many others. Best is the state with the best of "
         f"{LOOKS} quick scores on the way. KID is the unbiased estimate, and the order of the table.",
         f"Made by `python -m saddlepoint.studies.images --data {given.data} --resolution {given.resolution} --cpu-minutes "
-        f"{given.cpu_minutes:g} --seeds {given.seeds}` at commit {about['commit'] or 'unknown'} on {about['hardware']}, one thread a run, torch "
-        f"{about['versions']['torch']}.",
+        f"{given.cpu_minutes:g} --seeds {given.seeds}{lengths}` at commit {about['commit'] or 'unknown'} on {about['hardware']}, one thread a run, "
+        f"torch {about['versions']['torch']}.",
         *(["Ended early: " + "; ".join(stopped) + "."] if stopped else []),
         table(records),
     ]
@@ -217,6 +228,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--cpu-minutes", type=float, default=10, help="of the processor, for each run")
     parser.add_argument("--seeds", type=int, default=1, help="runs of each recipe")
     parser.add_argument("--recipes", nargs="+", default=ARMS)
+    parser.add_argument("--rounds", nargs="+", type=length, default=[], metavar="RECIPE=ROUNDS", help="the length of its schedule")
     parser.add_argument("--judged", type=int, default=900, help="samples that are scored, and real images")
     parser.add_argument("--processes", type=int, default=1, help="runs at once, one thread each")
     parser.add_argument("--work", type=Path, default=Path("runs/images"), help="folder of finished runs")

@@ -51,7 +51,7 @@ def test_the_table_is_in_the_order_of_the_kernel_distance() -> None:
     assert "| 200 (150 to 300) | 2.0 (1.5 to 3.0) |" in lines[4]
 
 
-def test_the_command_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     played: list[str] = []
 
     def run(each: dict[str, Any]) -> dict[str, Any]:
@@ -66,3 +66,9 @@ def test_the_command_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.Mo
     assert played == ["dcgan 0", "dcgan 1"]
     assert "seeds 0 to 1" in (tmp_path / "t.md").read_text()
     assert len(json.loads((tmp_path / "t.json").read_text())["runs"]) == 2
+    main([*common, "--rounds", "dcgan=3"])
+    assert played[2:] == ["dcgan 0"]
+    assert "--rounds dcgan=3`" in (tmp_path / "t.md").read_text()
+    with pytest.raises(SystemExit):
+        main([*common, "--rounds", "dcgan"])
+    assert "RECIPE=ROUNDS is needed, as progan=2600; 'dcgan' came" in capsys.readouterr().err
