@@ -21,14 +21,17 @@ _HOME = {
     "inception": ("inception_score", "am_score"),
     "kernel": ("kernel_distance",),
     "laplacian": ("laplacian_sliced_wasserstein",),
+    "meaning": ("retrieval", "attribute_accuracy"),
     "modes": ("mode_coverage",),
     "msssim": ("ms_ssim", "ms_ssim_diversity"),
     "neighbours": ("precision_recall", "density_coverage", "coverage", "nearest", "realism"),
+    "paired": ("psnr", "ssim", "target_error", "exact_share", "paired_distance"),
     "parzen": ("parzen_log_likelihood",),
     "perceptual": ("perceptual_path_length", "perceptual_diversity"),
     "segmentation": ("segmentation_distance", "fcn_score"),
     "sequences": ("nll_oracle", "nll_test", "perplexity", "ngram_jensen_shannon"),
     "sliced": ("sliced_wasserstein",),
+    "spectra": ("radial_power", "spectral_gap", "fine_gap", "sharpness"),
     "stacked": ("stacked_coverage",),
 }
 _MODULE = {name: module for module, names in _HOME.items() for name in names}
