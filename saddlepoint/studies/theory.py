@@ -2,16 +2,14 @@
 
     python -m saddlepoint.studies.theory --seeds 3 --out docs/tables/theory.md
 
-The parts: the Dirac-GAN, the saddle of two time scales, WGAN's critic against exact distances, D against p / (p + q), the slope that reaches G where
-D is sure, and unrolling against extra steps of D.
+The parts: the Dirac-GAN, the saddle of two time scales, WGAN's critic against exact distances, D against p / (p + q), and the slope that reaches G
+where D is sure.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import math
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,11 +21,9 @@ from matplotlib.figure import Figure
 from saddlepoint.studies.convergence import dirac_study, saddle_study
 from saddlepoint.studies.line import CONSTRAINTS, critic_study, gradient_study, optimal_study
 from saddlepoint.studies.toys import cell
-from saddlepoint.studies.unrolled import unrolled_study
 from saddlepoint.training import machine
 from saddlepoint.training.storage import write_bytes
 
-UNROLLED_ROUNDS, UNROLLED_BATCH = 800, 128  # minutes on two cores; the demonstration's 25,000 and 512 take a day
 Found = dict[str, Any]
 
 
@@ -75,21 +71,6 @@ def gradient_page(found: Found) -> str:
     columns = zip(found["slope"], found["fake_probability"], found["minimax"], found["non-saturating"], strict=True)
     rows = [[f"{slope:g}", f"{probability:.1e}", f"{one:.1e}", f"{other:.2f}"] for slope, probability, one, other in columns]
     return lines(["slope of D", "D at the fakes' mean", "minimax", "non-saturating"], rows)
-
-
-def unrolled_page(found: Found) -> str:
-    """The ring by arm, at the end and at its best look."""
-    keys = (("modes", "{:.0f}"), ("strict_modes", "{:.0f}"), ("high_quality", "{:.2f}"), ("sliced_w1", "{:.3f}"))
-    rows = []
-    for name, runs in found.items():
-        last = [run["looks"][-1] for run in runs]
-        best = [min(run["looks"], key=lambda look: math.inf if look["sliced_w1"] is None else look["sliced_w1"]) for run in runs]
-        cells = [cell([look[key] for look in looks], form) for looks in (last, best) for key, form in keys]
-        rows.append([name, str(len(runs)), *cells, cell([run["cpu_sec"] for run in runs], "{:.0f}")])
-    headings = ["modes", "modes, 20 each", "high quality", "sliced W1"]
-    job = next(iter(found.values()))[0]["job"]
-    protocol = f"{job['rounds']} rounds of batch {job['settings']['batch']}; 25,000 of 512 in the demonstration."
-    return f"{protocol}\n\n" + lines(["arm", "seeds", *headings, *(f"best: {heading}" for heading in headings), "CPU s"], rows)
 
 
 def figure_of(panels: int, columns: int, size: tuple[float, float] = (2.6, 2.5)) -> tuple[Figure, Any]:
@@ -158,7 +139,6 @@ PAGES: dict[str, tuple[str, Callable[[Found], str]]] = {
     "critic": ("The critic's estimate of a known distance", critic_page),
     "optimal": ("The discriminator against p / (p + q)", optimal_page),
     "gradients": ("What reaches the generator of a sure discriminator", gradient_page),
-    "unrolled": ("Unrolled steps on the ring", unrolled_page),
 }
 PICTURES: dict[str, Callable[[Found], Figure]] = {
     "dirac": dirac_picture,
@@ -174,9 +154,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--seeds", type=int, default=3, help="runs of each arm where chance enters")
     parser.add_argument("--only", nargs="+", choices=[*PAGES], default=[*PAGES], help="which parts to play; what others left in --work is kept")
     parser.add_argument("--rounds", type=int, default=None, help="rounds of every part; by default each has its own")
-    parser.add_argument("--unrolled-rounds", type=int, default=UNROLLED_ROUNDS, help="rounds of the unrolled ring; 25000 in the demonstration")
-    parser.add_argument("--unrolled-batch", type=int, default=UNROLLED_BATCH, help="batch of the unrolled ring; 512 in the demonstration")
-    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="runs of the unrolled ring at once")
     parser.add_argument("--work", type=Path, default=Path("runs/theory"), help="folder of what is finished")
     parser.add_argument("--out", type=Path, default=Path("docs/tables/theory.md"), help="the tables")
     parser.add_argument("--pictures", type=Path, default=Path("docs/pictures"), help="folder of the pictures")
@@ -188,13 +165,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         "critic": lambda: critic_study(seeds=given.seeds, **rounds),
         "optimal": lambda: optimal_study(seeds=given.seeds, **rounds),
         "gradients": gradient_study,
-        "unrolled": lambda: unrolled_study(
-            given.work / "unrolled.jsonl",
-            rounds=given.rounds or given.unrolled_rounds,
-            batch=given.unrolled_batch,
-            seeds=given.seeds,
-            processes=given.processes,
-        ),
     }
     for folder in (given.work, given.pictures, given.out.parent):
         folder.mkdir(parents=True, exist_ok=True)

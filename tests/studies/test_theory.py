@@ -16,7 +16,6 @@ from saddlepoint.studies import line
 from saddlepoint.studies.convergence import METHODS, RATES, dirac_path, dirac_theory, saddle_path
 from saddlepoint.studies.line import PAIRS, Line, MixtureGenerator, distance, gradient_study
 from saddlepoint.studies.toyruns import Protocol, train_arm
-from saddlepoint.studies.unrolled import jobs, name_of, unrolled_run
 from saddlepoint.training.trainer import Trainer, TrainerConfig
 from saddlepoint.zoo.catalogue import find_recipe
 
@@ -105,20 +104,6 @@ def test_a_sure_discriminator_starves_the_minimax_generator_only():
     ratios = [minimax / other for minimax, other in zip(found["minimax"], found["non-saturating"], strict=True)]
     assert 0.5 > ratios[0] > ratios[1] > ratios[2] > 0
     assert found["minimax"][2] < 1e-4 < 0.5 < found["non-saturating"][2] < 2
-
-
-def test_unrolling_has_every_arm_and_runs():
-    arms = jobs(rounds=2, batch=16, seeds=3)
-    assert len(arms) == 18
-    assert {name_of(job) for job in arms} == {
-        *(f"unrolled {k}" for k in (0, 1, 5, 10)),
-        "not unrolled, 5 extra steps of D",
-        "not unrolled, 10 extra steps of D",
-    }
-    tiny = {"width": 8, "batch": 16, "latent_dim": 4}
-    found = unrolled_run({"unroll_steps": 2, "d_steps": 1, "seed": 0, "rounds": 2, "settings": tiny})
-    assert [look["round"] for look in found["looks"]] == [0, 1, 2]
-    assert found["stopped"] is None
 
 
 def test_unrolling_is_not_the_same_as_more_steps_of_d():
