@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from saddlepoint.data.arrays import ArrayDataset
 from saddlepoint.data.images import Resolution
+from saddlepoint.data.records import Kind
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,8 +18,8 @@ class DataCard:
     Attributes:
         name: what :func:`saddlepoint.data.sources.open_data` takes.
         title: in plain words.
-        kind: "image" or "points".
-        shape: of one sample as it comes, [c, h, w] or [d].
+        kind: of a sample.
+        shape: of one sample as it comes, [c, h, w], [d], [t] or [1, d, h, w].
         num_records: without a split.
         licence: SPDX name or a sentence.
         origin: where it comes from.
@@ -29,7 +29,7 @@ class DataCard:
 
     name: str
     title: str
-    kind: Literal["image", "points"]
+    kind: Kind
     shape: tuple[int, ...]
     num_records: int
     licence: str
