@@ -33,6 +33,7 @@ class ArrayDataset:
         keywords: words that describe each record, or empty.
         captions: a sentence for each record, or empty.
         attribute_names: one a column of the field ``attributes``, or empty.
+        other_names: of the second image's attributes or classes, where a record has two images, or empty.
         notes: what happened on the way in that the user was told of, e.g. files that could not be read.
 
     Attributes:
@@ -53,6 +54,7 @@ class ArrayDataset:
         keywords: Sequence[tuple[str, ...]] = (),
         captions: Sequence[str] = (),
         attribute_names: Sequence[str] = (),
+        other_names: Sequence[str] = (),
         notes: Sequence[str] = (),
     ) -> None:
         lengths = {name: len(values) for name, values in fields.items()}
@@ -62,7 +64,7 @@ class ArrayDataset:
         self.names = tuple(names)
         self.keywords = tuple(keywords)
         self.captions = tuple(captions)
-        self.attribute_names = tuple(attribute_names)
+        self.attribute_names, self.other_names = tuple(attribute_names), tuple(other_names)
         self.notes = tuple(notes)
         self.splits: dict[str, Tensor] = {}
         self._fields = dict(fields)

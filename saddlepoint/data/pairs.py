@@ -5,7 +5,8 @@
     domains:PATH    sub-folders A and B
     domains:A+B     two folders or named sets
 
-A record has "image" and "partner" (of pairs) or "other" (of domains).
+A record has "image" and "partner" (of pairs) or "other" (of domains); of domains that are labelled also "label" or "attributes" of the first side and
+"other_label" or "other_attributes" of the second.
 """
 
 from __future__ import annotations
@@ -84,7 +85,28 @@ def open_domains(place: str, request: Request, open: Open) -> ArrayDataset:
     count = max(len(one), len(other))
     rng = torch.Generator().manual_seed(derive_seed("domains"))
     orders = torch.arange(count) % len(one), torch.randperm(count, generator=rng) % len(other)
-    return _joined(request.name, one, other, "other", *orders)
+    joined = _joined(request.name, one, other, "other", *orders)
+    return _labelled(joined, (one, other), orders)
+
+
+def _labelled(joined: ArrayDataset, sides: tuple[ArrayDataset, ArrayDataset], orders: tuple[Tensor, Tensor]) -> ArrayDataset:
+    """Domains with the classes and attributes that their sides have."""
+    found = {
+        prefix + name: side.column(name)[order]
+        for prefix, side, order in zip(("", "other_"), sides, orders, strict=True)
+        for name in ("label", "attributes")
+        if name in side.spec.fields
+    }
+    if not found:
+        return joined
+    one, other = sides
+    fields = {name: joined.column(name) for name in joined.spec.fields} | found
+    shapes = dict(joined.spec.shapes) | {name: tuple(values.shape[1:]) for name, values in found.items()}
+    digest = hashlib.sha256(f"{joined.spec.content_hash}:{content_hash(found)}".encode()).hexdigest()[:16]
+    classes: dict[str, Any] = {"num_classes": one.spec.num_classes, "class_names": one.spec.class_names} if "label" in found else {}
+    spec = dataclasses.replace(joined.spec, content_hash=digest, fields=tuple(fields), shapes=shapes, **classes)
+    names = other.attribute_names if "other_attributes" in found else other.spec.class_names
+    return ArrayDataset(fields, spec, names=joined.names, attribute_names=one.attribute_names, other_names=names, notes=joined.notes)
 
 
 def _sides(place: str) -> tuple[str, str] | None:

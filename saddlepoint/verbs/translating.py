@@ -53,7 +53,7 @@ def translate(
         run: the run folder.
         source: an image file, a folder of them (searched in sub-folders too), or "-" for one image on the standard input.
         out: the file to write for one image, or the folder to write a file of the same name into for each; "-" for the standard output.
-        targets: what a translation is of, where the run knows several: {"back": True} for CycleGAN's way back.
+        targets: what a translation is of, where the run knows several: {"back": True} for CycleGAN's way back, {"set": {"hat": True}} for StarGAN.
         sheet: write input and output side by side.
         tile: side of a piece, in pixels.
         seed: of the noise, where the network has any (pix2pix). Every image is given the same.
@@ -70,6 +70,11 @@ def translate(
     if tile < 2 * OVERLAP:
         raise UsageError(f"Pieces need {2 * OVERLAP} pixels or more; tile is {tile}.")
     data, wanted = opened.about["data"], dict(targets or {})
+    settable = getattr(game, "settable", ())
+    if settable and not wanted.get("set"):
+        raise UsageError(
+            f"This run translates between domains; say which are wanted: --set {settable[0]}=on, for example. It knows {', '.join(settable)}."
+        )
     channels = (data["shapes"]["other"] if wanted.get("back") and "other" in data["shapes"] else data["shape"])[0]
     written: list[Path] = []
     jobs = _jobs(source, out)

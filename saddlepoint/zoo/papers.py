@@ -12,8 +12,10 @@ from saddlepoint.zoo import cyclegan
 from saddlepoint.zoo import dcgan
 from saddlepoint.zoo import diffaugment
 from saddlepoint.zoo import ebgan
+from saddlepoint.zoo import ebgan_ladder
 from saddlepoint.zoo import gan
 from saddlepoint.zoo import gan_r1
+from saddlepoint.zoo import glo
 from saddlepoint.zoo import improved_gan
 from saddlepoint.zoo import lapgan
 from saddlepoint.zoo import lecam
@@ -30,6 +32,7 @@ from saddlepoint.zoo import rpgan
 from saddlepoint.zoo import sagan
 from saddlepoint.zoo import sngan
 from saddlepoint.zoo import ssgan
+from saddlepoint.zoo import stargan
 from saddlepoint.zoo import stylegan
 from saddlepoint.zoo import stylegan2
 from saddlepoint.zoo import stylegan2_ada
