@@ -26,13 +26,15 @@ class EvaluateFlags:
         extractor: of the features of images: quick, lite0, inception, clip, dinov2, vgg16, discriminator (a run's), or module:attribute of your own.
         weights: file of the extractor's weights, in place of the one in the cache.
         distance: of ppl-... and diversity: quick, lite0, vgg16, lpips, or module:attribute of your own; None means the extractor's own layers.
-        segmenter: of fsd: module:attribute of your own.
+        segmenter: of fsd and fcn-score: module:attribute of your own.
+        labels: of fcn-score: folder of label maps with the images' names; None means the pictures a run translates, by the segmenter's colours.
         held_out: of copying: real data that the generator was not trained on, by name or path, such as fashion:test.
         num: generated samples (and paths of ppl-...); None means as many as the protocol takes, 10,000 at most.
         num_real: real samples to compare with; None means as many as generated, at most half of the data.
         resolution: side that all images are brought to; None means that of the samples.
         checkpoint: of a run: "last", "best" or a round.
         truncation: of a run: psi of its styles, or the largest size of its latents' numbers; None means none.
+        back: of a run that translates both ways: from the second domain to the first.
         seed: of the latents and of the choice of real samples.
         device: where samples are drawn and features computed: cpu, cuda or mps.
         data_root: folder of downloaded data sets.
@@ -46,12 +48,14 @@ class EvaluateFlags:
     weights: Path | None = None
     distance: str | None = None
     segmenter: str | None = None
+    labels: str | None = None
     held_out: str | None = None
     num: int | None = None
     num_real: int | None = None
     resolution: int | None = None
     checkpoint: str = "last"
     truncation: float | None = None
+    back: bool = False
     seed: int = 0
     device: str = "cpu"
     data_root: Path | None = None

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from saddlepoint.evaluation.distances import PerceptualDistance
+from saddlepoint.evaluation.labelmaps import LabelMaps
 from saddlepoint.evaluation.segmenters import Segmenter
 from saddlepoint.evaluation.sets import SampleSet
 from saddlepoint.evaluation.store import Features
@@ -25,6 +26,7 @@ class Extras:
         walk: the generator itself.
         distance: perceptual, of images.
         segmenter: of images.
+        labels: maps that images were made from.
         seed: of what metrics draw themselves.
         device: where classifiers are trained.
     """
@@ -34,6 +36,7 @@ class Extras:
     walk: Walk | None = None
     distance: PerceptualDistance | None = None
     segmenter: Segmenter | None = None
+    labels: LabelMaps | None = None
     seed: int = 0
     device: str = "cpu"
 

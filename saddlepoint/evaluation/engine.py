@@ -125,6 +125,8 @@ def _protocol(chosen: Sequence[Measure], case: Case, held: SampleSet | None) -> 
     if "segmenter" in needed and extras.segmenter is not None:
         areas = extras.segmenter.areas
         said |= {"segmenter": areas.name, "segmenter_hash": areas.weights_hash, "segmenter_preprocessing": areas.preprocessing}
+    if "labels" in needed and extras.labels is not None:
+        said |= {"label_maps": extras.labels.name, "label_maps_hash": extras.labels.digest}
     if "unseen" in needed and extras.unseen is not None and extras.training is not None:
         said |= {"held_out": extras.unseen.name, "num_held_out": extras.unseen.num, "num_training": extras.training.num}
     return {
@@ -144,6 +146,7 @@ MISSING = {
     "walk": "a run whose generator has latents; these samples have no generator. Name a run folder",
     "distance": "a distance of images. Name one with --distance: quick, lite0, vgg16, lpips or module:attribute",
     "segmenter": "a segmenter of images. Name yours with --segmenter module:attribute",
+    "labels": "label maps. Name their folder with --labels; or give the segmenter `colours`, if the run translates pictures of label maps",
     "unseen": "real samples that the generator was not trained on. Name them with --held-out, such as fashion:test of a run on fashion:train",
 }
 

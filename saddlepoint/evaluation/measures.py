@@ -6,13 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from saddlepoint.evaluation import prices, scoring, scoring_extras, scoring_pairs, scoring_probes
+from saddlepoint.evaluation import prices, scoring, scoring_extras, scoring_labels, scoring_pairs, scoring_probes
 from saddlepoint.evaluation.case import Case, Run
 from saddlepoint.evaluation.scoring import GROUPS, LIMIT, SPLITS
 from saddlepoint.evaluation.scoring_pairs import PAIRS, PATCHES, PYRAMID_IMAGES
 
 Better = Literal["lower", "higher", "none"]
-Need = Literal["walk", "distance", "segmenter", "unseen"]
+Need = Literal["walk", "distance", "segmenter", "labels", "unseen"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -236,6 +236,16 @@ MEASURES = {
             needs=("segmenter",),
         ),
         Measure(
+            name="fcn-score",
+            better=dict.fromkeys(scoring_labels.SCORES, "higher"),
+            run=scoring_labels.fcn,
+            about="what a segmenter finds again of the label maps that images were made from: pixels, classes, intersection over union",
+            settings={"floor": "the real images against their own label maps", "error": "jackknife over generated samples"},
+            kinds=("image",),
+            needs=("segmenter", "labels"),
+            floor=False,
+        ),
+        Measure(
             name="stacked-modes",
             better={"stacked_modes": "higher", "stacked_kl": "lower"},
             run=scoring_extras.stacked_modes,
@@ -263,5 +273,5 @@ HINTS = {
     "ppl": "ppl-zfull, ppl-zend, ppl-wfull, ppl-wend or ppl-wend-crop",
     "fid": "fd with --extractor inception",
     "intra-fid": "class-fd with --extractor inception",
-    "fcn": "the function saddlepoint.evaluation.fcn_score: it takes the label maps that images were made from",
+    "fcn": "fcn-score with --segmenter and, where the images' label maps are files, --labels",
 }  #: names that are known from elsewhere, and what they are here

@@ -19,6 +19,7 @@ WORDS = {
     "distance_preprocessing": "preprocessing of the distance",
     "segmenter": "segmenter",
     "segmenter_hash": "weights of the segmenter",
+    "label_maps_hash": "label maps",
     "held_out": "held-out data",
     "num_held_out": "number of held-out samples",
     "num_training": "number of training samples searched",
@@ -33,7 +34,8 @@ WORDS = {
 }  #: what must be equal before two scores may be compared; the seed, the version and the commit are told but may differ
 _MAYBE = ("truncation", "ema")  # unknown for samples that come as files: no difference then
 _PARTS = (  # each is of some metrics only: no difference where one side has none of them
-    *("distance", "distance_hash", "distance_preprocessing", "segmenter", "segmenter_hash", "held_out", "num_held_out", "num_training"),
+    *("distance", "distance_hash", "distance_preprocessing", "segmenter", "segmenter_hash", "label_maps_hash"),
+    *("held_out", "num_held_out", "num_training"),
 )
 
 

@@ -19,6 +19,7 @@ from saddlepoint.evaluation.arrays import Float64
 from saddlepoint.evaluation.frechet import frechet_distance
 
 Maps = NDArray[Any] | Tensor
+Confusion = NDArray[np.int64]
 
 
 class SegmentationDistance(NamedTuple):
@@ -41,7 +42,7 @@ class FcnScore(NamedTuple):
     pixel_accuracy: float
     class_accuracy: float
     class_iou: float
-    confusion: NDArray[np.int64]
+    confusion: Confusion
 
 
 def class_areas(maps: Maps, num_classes: int) -> Float64:
@@ -100,6 +101,15 @@ def fcn_score(predicted: Maps, target: Maps, num_classes: int, *, ignore: int | 
     if not judged.any():
         raise UsageError("FCN scores need at least one pixel that is judged; all are to be ignored.")
     confusion = np.bincount(truth[judged] * num_classes + guess[judged], minlength=num_classes**2).reshape(num_classes, num_classes)
+    return scores_of_confusion(confusion)
+
+
+def scores_of_confusion(confusion: Confusion) -> FcnScore:
+    """FCN scores from counts of pixels [k, k], true class by row, of at least one pixel.
+
+    >>> scores_of_confusion(np.array([[1, 1], [0, 2]]))[:3]
+    (0.75, 0.75, 0.5833333333333333)
+    """
     right, of_truth, of_guess = confusion.diagonal(), confusion.sum(1), confusion.sum(0)
     true, either = of_truth > 0, of_truth + of_guess > 0
     accuracy = float((right[true] / of_truth[true]).mean())

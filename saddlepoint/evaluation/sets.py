@@ -39,6 +39,8 @@ class SampleSet:
         labels: their classes int64 [n], likewise; None without.
         class_names: one a class; empty where they are not known.
         mixture: centres [m, d] and deviation of the Gaussians that points are drawn from, where data know theirs.
+        name_of: number -> name, such as a file's; None where samples have none.
+        given: pictures that samples were made from, or belong to, as ``read``; None without.
     """
 
     name: str
@@ -50,6 +52,8 @@ class SampleSet:
     labels: Callable[[int, int], Tensor] | None = None
     class_names: tuple[str, ...] = ()
     mixture: tuple[Float64, float] | None = None
+    name_of: Callable[[int], str] | None = None
+    given: Callable[[int, int], Tensor] | None = None
 
     def first(self, num: int) -> SampleSet:
         """The first ``num`` samples; their hash stays, so that features of more serve fewer."""
@@ -70,6 +74,7 @@ def of_data(dataset: Dataset, rows: Tensor) -> SampleSet:
         column = getattr(dataset, "column", None)  # the labels without reading the images
         return dataset.records(rows[start:stop])["label"] if column is None else column("label")[rows[start:stop]]
 
+    names = getattr(dataset, "names", ())
     digest = hashlib.sha256(spec.content_hash.encode() + rows.numpy().tobytes()).hexdigest() if spec.content_hash else ""
     return SampleSet(
         name=spec.name,
@@ -81,6 +86,8 @@ def of_data(dataset: Dataset, rows: Tensor) -> SampleSet:
         labels=labels if "label" in spec.fields else None,
         class_names=spec.class_names,
         mixture=_mixture(dataset),
+        name_of=(lambda index: str(names[int(rows[index])])) if names else None,
+        given=(lambda start, stop: dataset.records(rows[start:stop])["given"]) if "given" in spec.fields else None,
     )
 
 

@@ -73,6 +73,7 @@ def gather_extras(
     extractor: str,
     distance: str | None,
     segmenter: str | None,
+    labels: str | None,
     held_out: str | None,
     seed: int,
     device: str,
@@ -84,6 +85,7 @@ def gather_extras(
     """
     from saddlepoint.evaluation.case import Extras
     from saddlepoint.evaluation.distances import distance_of_extractor, open_distance
+    from saddlepoint.evaluation.labelmaps import maps_of_files, maps_of_given
     from saddlepoint.evaluation.segmenters import open_segmenter
     from saddlepoint.evaluation.sets import of_data
 
@@ -99,13 +101,18 @@ def gather_extras(
         unseen = of_data(other, torch.randperm(len(other), generator=rng)[: found.fake.num])
         training = of_data(found.real, torch.arange(len(found.real)))
     wanted = "lpips" if "lpips" in names else distance
+    areas = open_segmenter(segmenter, device=device) if "segmenter" in needed and segmenter is not None else None
+    maps = (
+        None if areas is None or "labels" not in needed else maps_of_files(labels, areas) if labels is not None else maps_of_given(areas, found.fake)
+    )
     looks = "distance" in needed and found.fake.kind == "image" and ("walk" not in needed or found.walk is not None)
     return Extras(
         training=training,
         unseen=unseen,
         walk=found.walk if "walk" in needed else None,
         distance=open_distance(wanted or distance_of_extractor(extractor), device=device) if looks else None,
-        segmenter=open_segmenter(segmenter, device=device) if "segmenter" in needed and segmenter is not None else None,
+        segmenter=areas,
+        labels=maps,
         seed=seed,
         device=device,
     )

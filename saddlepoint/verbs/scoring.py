@@ -15,10 +15,13 @@ from saddlepoint.data.records import Dataset
 from saddlepoint.data.sources import open_data
 from saddlepoint.draws import derive_seed
 from saddlepoint.errors import DataError, StorageError, UsageError
+from saddlepoint.games.game import Samples
+from saddlepoint.games.translating import Translates
 from saddlepoint.training import machine
 from saddlepoint.training.checkpoint import list_checkpoints
 from saddlepoint.verbs.choosing import holds_points
 from saddlepoint.verbs.gathering import Asking, Found, choose_extractor, gather_extras
+from saddlepoint.verbs.translations import of_translator
 from saddlepoint.verbs.using import as_sampler, load
 
 if TYPE_CHECKING:
@@ -34,12 +37,14 @@ def evaluate(
     weights: str | Path | None = None,
     distance: str | None = None,
     segmenter: str | None = None,
+    labels: str | None = None,
     held_out: str | None = None,
     num: int | None = None,
     num_real: int | None = None,
     resolution: int | None = None,
     checkpoint: str = "last",
     truncation: float | None = None,
+    back: bool = False,
     seed: int = 0,
     device: str = "cpu",
     data_root: str | Path | None = None,
@@ -57,13 +62,15 @@ def evaluate(
         extractor: of the features of images: quick, lite0, inception, clip, dinov2, vgg16, a run's own discriminator, or module:attribute.
         weights: file of the extractor's weights, in place of the one in the cache.
         distance: of path lengths and diversity: quick, lite0, vgg16, lpips or module:attribute; None: the extractor's own layers.
-        segmenter: of fsd: module:attribute.
+        segmenter: of fsd and fcn-score: module:attribute.
+        labels: of fcn-score: folder of label maps with the images' names. None: the pictures that a run translates, by the segmenter's colours.
         held_out: of copying: real data that the generator was not trained on, by name or path.
         num: generated samples; None: those there are, at most 10,000 (1,000 of the quick score). Path lengths are of as many paths.
         num_real: real samples to compare with; None: as many as generated, at most half of the data, so that the rest gives the floor.
         resolution: side that all images are brought to; None: that of the samples.
         checkpoint: of a run: "last", "best" or a round.
         truncation: of a run's latents or styles; None: none.
+        back: of a run that translates both ways: from the second domain to the first.
         seed: of the latents, of the choice of real samples, and of generated ones where there are more than asked for.
         device: where samples are drawn and features are computed.
         data_root: where downloaded data sets are.
@@ -83,12 +90,12 @@ def evaluate(
     names = ["fd"] if metrics is None else [name.strip() for name in metrics.split(",")] if isinstance(metrics, str) else [*metrics]
     chosen = find_measures(names)
     ask = Asking(target, num or (1000 if quick else 10_000), num, seed, None if data_root is None else Path(data_root), truncation, device)
-    found = _of_run(ask, against, resolution, checkpoint) if is_run(target) else _of_samples(ask, against, resolution)
+    found = _of_run(ask, against, resolution, checkpoint, back) if is_run(target) else _of_samples(ask, against, resolution)
     if quick:
         result = _quick_score(found.fake, found.real, num, seed)
     else:
         extras = gather_extras(
-            chosen, found, extractor=extractor, distance=distance, segmenter=segmenter, held_out=held_out, seed=seed, device=device
+            chosen, found, extractor=extractor, distance=distance, segmenter=segmenter, labels=labels, held_out=held_out, seed=seed, device=device
         )
         seen_by = choose_extractor(extractor, found, weights, device)
         compared, held = divide(found.real, num_real, found.fake.num, seed)
@@ -109,8 +116,8 @@ def is_run(target: object) -> bool:
     return not callable(target) and (Path(str(target)) / "run.json").exists()
 
 
-def _of_run(ask: Asking, against: str | None, resolution: int | None, checkpoint: str) -> Found:
-    """The samples that a run draws; a conditional one is asked for classes in the proportions of its real data."""
+def _of_run(ask: Asking, against: str | None, resolution: int | None, checkpoint: str, back: bool) -> Found:
+    """The samples that a run draws, or its translations; a conditional one is asked for classes in the proportions of its real data."""
     from saddlepoint.evaluation.samples import draw_samples
     from saddlepoint.evaluation.sets import Classes, of_game
     from saddlepoint.evaluation.walks import walk_of
@@ -123,6 +130,11 @@ def _of_run(ask: Asking, against: str | None, resolution: int | None, checkpoint
     if against is None and source["name"] is None:
         raise DataError(f"The data of {run.folder} did not come with it: the run was imported. Name data with --against.")
     root = ask.root or (Path(source["root"]) if source["root"] is not None and against is None else None)
+    if isinstance(game, Translates) and not isinstance(game, Samples):
+        data = open_data(against or source["name"], resolution=resolution_of(spec["shape"]), root=root)
+        return of_translator(ask, game, run, data, back=back)
+    if back:
+        raise UsageError(f"Only a run that translates goes back; {ask.target} does not. Leave --back out.")
     shape = tuple(draw_samples(as_sampler(game), 1, seed=ask.seed).shape[1:])
     real = _open_real(against or source["name"], spec["kind"], shape, root)
     asked, names = getattr(game, "num_classes", None), tuple(spec.get("class_names", ()))
