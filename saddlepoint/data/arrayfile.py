@@ -1,4 +1,4 @@
-"""Arrays in .npy and .npz files: images of bytes, 16-bit levels or floats, or points of floats, with labels where an .npz has them.
+"""Arrays in .npy, .npz, HDF5 and IDX files: images of bytes, 16-bit levels or floats, or points of floats, with labels where they are beside.
 
 Axes: n records, c channels, h w image, d point dimension.
 """
@@ -7,19 +7,21 @@ from __future__ import annotations
 
 import logging
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from saddlepoint.data import hdf5, idx
 from saddlepoint.data.arrays import ArrayDataset, content_hash
 from saddlepoint.data.folder import MIN_IMAGES
 from saddlepoint.data.images import check_square
 from saddlepoint.data.records import DataSpec
 from saddlepoint.data.registry import Request
 from saddlepoint.data.shipped import image_dataset
-from saddlepoint.errors import DataError, UsageError
+from saddlepoint.errors import DataError, SaddlepointError, UsageError, nearest
 
 SUFFIXES = (".npy", ".npz")
 SAMPLE_NAMES = ("images", "image", "x", "data", "points", "point", "arr_0")
@@ -30,12 +32,23 @@ EXPECTED = "images [n, h, w], [n, h, w, c] or [n, c, h, w] of uint8, uint16 or f
 log = logging.getLogger("saddlepoint")
 
 
-def open_array_file(path: Path, request: Request) -> ArrayDataset:
-    """The samples of a .npy file, or of an .npz file with one array, or with one named as in ``SAMPLE_NAMES`` and labels as in ``LABEL_NAMES``.
+def holds_arrays(path: Path) -> bool:
+    """Whether a path is of a kind that :func:`open_array_file` reads."""
+    return path.suffix in (*SUFFIXES, *hdf5.SUFFIXES) or bool(idx.images_of(path))
+
+
+def open_array_file(path: Path, request: Request, key: str | None = None) -> ArrayDataset:
+    """The samples of a file of arrays, and the labels beside them.
 
     Points of any floating type become float32; labels may be any integers from 0 on.
+
+    Args:
+        path: a .npy file; an .npz or HDF5 file with one array, or with one named as in ``SAMPLE_NAMES``, and labels named as in ``LABEL_NAMES``; an
+            IDX file of images, with its file of labels beside it, or a folder of both; of MNIST's train and t10k both are read, and are its parts.
+        request: what was asked.
+        key: name of the array; None chooses.
     """
-    samples, labels = _read(path)
+    samples, labels = _read(path, key)
     if len(samples) < MIN_IMAGES:
         raise DataError(f"{path} holds {len(samples)} records; training needs at least {MIN_IMAGES}.")
     classes = _check_labels(labels, len(samples), path) if labels is not None else None
@@ -46,7 +59,9 @@ def open_array_file(path: Path, request: Request) -> ArrayDataset:
         return _points(samples.astype(np.float32), classes, class_names, path, request)
     images = _images(samples, path)
     check_square(images, str(path), request.resolution)
-    return image_dataset(request, images, classes, class_names)
+    dataset = image_dataset(request, images, classes, class_names)
+    dataset.splits = idx.splits_of(path)
+    return dataset
 
 
 def _points(samples: NDArray[np.float32], labels: torch.Tensor | None, class_names: tuple[str, ...], path: Path, request: Request) -> ArrayDataset:
@@ -68,24 +83,44 @@ def _points(samples: NDArray[np.float32], labels: torch.Tensor | None, class_nam
     return ArrayDataset(fields, spec)
 
 
-def _read(path: Path) -> tuple[NDArray[np.generic], NDArray[np.generic] | None]:
+def _read(path: Path, key: str | None) -> tuple[NDArray[np.generic], NDArray[np.generic] | None]:
     try:
         arrays = _load(path)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        if isinstance(error, SaddlepointError):
+            raise
         raise DataError(
             f"{path} cannot be read as {path.suffix} ({str(error).splitlines()[0]}). Expected {EXPECTED}, saved by numpy.save or numpy.savez."
         ) from error
-    label_name = next((name for name in LABEL_NAMES if name in arrays), None)
-    candidates = [name for name in arrays if name != label_name]
-    sample_name = candidates[0] if len(candidates) == 1 else next((name for name in SAMPLE_NAMES if name in candidates), None)
-    if sample_name is None or arrays[sample_name].ndim == 0:
+    if key is not None and key not in arrays:
+        raise UsageError(f"{path} holds no array {key!r}. {nearest(key, arrays)}")
+    group = key.rpartition("/")[0] if key else None
+    labels = [name for name in arrays if _last(name) in LABEL_NAMES and name != key and group in (None, name.rpartition("/")[0])]
+    candidates = [key] if key else [name for name in arrays if name not in labels]
+    named = [name for wanted in SAMPLE_NAMES for name in candidates if _last(name) == wanted]
+    chosen = candidates[0] if len(candidates) == 1 else named[0] if len({_last(name) for name in named}) == len(named) and named else None
+    if chosen is None or arrays[chosen].ndim == 0:
+        hint = f" Name one behind the path: {path.name}:{candidates[0]}." if path.suffix in hdf5.SUFFIXES and candidates else ""
         raise DataError(
-            f"{path} holds the arrays {', '.join(arrays) or 'none'}; expected one, or one named {', '.join(SAMPLE_NAMES[:4])}, and labels."
+            f"{path} holds the arrays {', '.join(arrays) or 'none'}; expected one, or one named {', '.join(SAMPLE_NAMES[:4])}, and labels.{hint}"
         )
-    return arrays[sample_name], arrays[label_name] if label_name else None
+    beside = [name for name in labels if name.rpartition("/")[0] == chosen.rpartition("/")[0]] or labels
+    return _taken(arrays[chosen]), _taken(arrays[beside[0]]) if beside else None
 
 
-def _load(path: Path) -> dict[str, NDArray[np.generic]]:
+def _taken(array: NDArray[np.generic] | hdf5.Stored) -> NDArray[np.generic]:
+    return array.array() if isinstance(array, hdf5.Stored) else array
+
+
+def _last(name: str) -> str:
+    return name.rpartition("/")[2]
+
+
+def _load(path: Path) -> Mapping[str, NDArray[np.generic] | hdf5.Stored]:
+    if path.suffix in hdf5.SUFFIXES:
+        return hdf5.arrays_of(path)
+    if idx.images_of(path):
+        return {name: values.numpy() for name, values in idx.read_images(path).items()}
     with path.open("rb") as file:
         if file.read(6) == b"\x93NUMPY":  # the content decides, not the suffix
             return {"arr_0": np.load(path, mmap_mode="r", allow_pickle=False)}
@@ -108,7 +143,7 @@ def _images(samples: NDArray[np.generic], path: Path) -> torch.Tensor:
     if samples.dtype != np.uint8:
         tensor = torch.from_numpy(_deep(samples, path))
     elif isinstance(samples, np.memmap) and samples.flags.c_contiguous:
-        tensor = _mapped(samples, path)
+        tensor = _mapped(samples)
     else:
         tensor = torch.from_numpy(np.array(samples, np.uint8, order="C"))
     return (tensor[..., None] if tensor.ndim == 3 else tensor).permute(layout)
@@ -148,7 +183,7 @@ def _deep(samples: NDArray[np.generic], path: Path) -> NDArray[np.float32]:
     return values
 
 
-def _mapped(samples: np.memmap, path: Path) -> torch.Tensor:
+def _mapped(samples: np.memmap) -> torch.Tensor:
     """The same bytes as a tensor that leaves them in the file until they are read."""
-    whole = torch.from_file(str(path), shared=False, size=samples.offset + samples.size, dtype=torch.uint8)
+    whole = torch.from_file(str(samples.filename), shared=False, size=samples.offset + samples.size, dtype=torch.uint8)
     return whole[samples.offset :].view(samples.shape)

@@ -99,7 +99,7 @@ class PackWriter:
 
     def __enter__(self) -> Self:
         """Make the folder aside."""
-        with _told():
+        with storing():
             _packs().mkdir(parents=True, exist_ok=True)
             self._aside = Path(tempfile.mkdtemp(prefix=f"{self.key}.", suffix=".tmp", dir=_packs()))
             self._file = (self._aside / "images.bin").open("wb")
@@ -111,7 +111,7 @@ class PackWriter:
         data = pixels.tobytes()
         self._digest.update(data)
         self._count += 1
-        with _told():
+        with storing():
             self._file.write(data)
 
     def finish(self, *, names: list[str], labels: list[int], notes: list[str]) -> Packed:
@@ -119,7 +119,7 @@ class PackWriter:
         assert self.shape is not None and self._count == len(names)
         self._digest.update(json.dumps([self._count, *self.shape, labels]).encode())
         index = _Index(FORMAT, [self._count, *self.shape], names, labels, notes, self._digest.hexdigest()[:16])
-        with _told():
+        with storing():
             self._sync()
             with (self._aside / "pack.json").open("w", encoding="utf-8") as file:
                 json.dump(asdict(index), file)
@@ -156,11 +156,19 @@ def _packs() -> Path:
 
 
 @contextlib.contextmanager
-def _told() -> Iterator[None]:
+def storing(place: Path | None = None, what: str = "the decoded images") -> Iterator[None]:
+    """Turn what the disk refuses into one line.
+
+    Args:
+        place: what is written to; None: the folder of the packs.
+        what: is written.
+    Raises:
+        StorageError: instead of an OSError.
+    """
     try:
         yield
     except OSError as error:
         reason = error.strerror or error
         raise StorageError(
-            f"Cannot write the decoded images to {_packs()}: {reason}. Make room there, or set SADDLEPOINT_CACHE to a folder that can be written."
+            f"Cannot write {what} to {place or _packs()}: {reason}. Make room there, or set SADDLEPOINT_CACHE to a folder that can be written."
         ) from error

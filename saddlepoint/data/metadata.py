@@ -1,6 +1,6 @@
 """What stands beside a folder's images: labels, attributes and captions in a table, StyleGAN's dataset.json, or a text file beside each image.
 
-metadata.csv, .jsonl or .json: a column with the file (file_name, file, filename, path, image or name), and any of
+metadata.csv, .jsonl, .json or .parquet: a column with the file (file_name, file, filename, path, image or name), and any of
     label or class       whole numbers from 0 on, or words: the class
     caption or text      a sentence
     every other column   of numbers: an attribute
@@ -22,9 +22,9 @@ from typing import Any
 import torch
 
 from saddlepoint.data.arrays import ArrayDataset, content_hash
-from saddlepoint.errors import DataError
+from saddlepoint.errors import DataError, UsageError
 
-TABLES = ("metadata.csv", "metadata.jsonl", "metadata.json")
+TABLES = ("metadata.csv", "metadata.jsonl", "metadata.json", "metadata.parquet")
 STYLEGAN = "dataset.json"
 FILE_COLUMNS = ("file_name", "file", "filename", "path", "image", "name")
 LABEL_COLUMNS = ("label", "class")
@@ -44,12 +44,14 @@ class Metadata:
         rows: path -> column -> value; "label", "caption" and "attributes" (a list of numbers) are what counts.
         attribute_names: one a number of "attributes".
         notes: what the user is told.
+        class_names: of labels that are numbers, where the source says them; every label must then be the number of one.
     """
 
     source: str
     rows: dict[str, Row]
     attribute_names: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    class_names: tuple[str, ...] = ()
 
     def has(self, column: str) -> bool:
         """Whether any row has it."""
@@ -69,7 +71,7 @@ def read_metadata(place: str, paths: Sequence[str], read: Read) -> Metadata | No
     for name in (*TABLES, STYLEGAN):
         content = read(name)
         if content is not None:
-            found = _stylegan(place, content) if name == STYLEGAN else _table(f"{place}/{name}", name, content)
+            found = _stylegan(place, content) if name == STYLEGAN else metadata_of(f"{place}/{name}", _records(f"{place}/{name}", name, content))
             return None if found is None else _for_images(found, paths)
     captions = {path: text for path in paths if (text := read(str(PurePosixPath(path).with_suffix(".txt")))) is not None}
     if not captions:
@@ -88,7 +90,7 @@ def attach(data: ArrayDataset, metadata: Metadata) -> ArrayDataset:
     fields = {name: data.column(name) for name in data.spec.fields}
     spec, shapes = data.spec, dict(data.spec.shapes)
     if metadata.has("label"):
-        fields["label"], classes = _classes([row["label"] for row in rows], metadata.source)
+        fields["label"], classes = _classes([row["label"] for row in rows], metadata.source, metadata.class_names)
         spec = dataclasses.replace(spec, num_classes=len(classes), class_names=classes)
     if metadata.has("attributes"):
         fields["attributes"] = torch.tensor([row["attributes"] for row in rows], dtype=torch.float32)
@@ -103,8 +105,15 @@ def attach(data: ArrayDataset, metadata: Metadata) -> ArrayDataset:
     )
 
 
-def _table(where: str, name: str, content: bytes) -> Metadata:
-    records = _records(where, name, content)
+def metadata_of(where: str, records: list[Row]) -> Metadata:
+    """A table's rows by file.
+
+    Args:
+        where: the table, for messages.
+        records: one a file, column -> value.
+    Raises:
+        DataError: if there are none, none of the columns names the file, or one file has two different rows.
+    """
     if not records:
         raise DataError(f"{where} has no rows. Give it a row for each image, or remove it.")
     columns = list(dict.fromkeys(column for record in records for column in record))
@@ -130,12 +139,18 @@ def _table(where: str, name: str, content: bytes) -> Metadata:
 
 def _records(where: str, name: str, content: bytes) -> list[Row]:
     """The rows of a table as they are written."""
-    text = _decoded(content, where)
+    text = "" if name.endswith(".parquet") else _decoded(content, where)
     try:
+        if name.endswith(".parquet"):
+            from saddlepoint.data.parquet import rows_of
+
+            return rows_of(content)
         if name.endswith(".csv"):
             return [dict(record) for record in csv.DictReader(text.splitlines())]
         found = [json.loads(line) for line in text.splitlines() if line.strip()] if name.endswith(".jsonl") else json.loads(text)
     except (ValueError, csv.Error) as error:
+        if isinstance(error, UsageError):
+            raise
         raise DataError(f"{where} cannot be read: {error}.") from None
     if isinstance(found, dict):
         found = [{"file": file} | (row if isinstance(row, dict) else {"label": row}) for file, row in found.items()]
@@ -177,15 +192,20 @@ def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:NAMED]) + (", ..." if len(names) > NAMED else "")
 
 
-def _classes(labels: list[Any], source: str) -> tuple[torch.Tensor, tuple[str, ...]]:
+def _classes(labels: list[Any], source: str, names: tuple[str, ...] = ()) -> tuple[torch.Tensor, tuple[str, ...]]:
     """Labels int64 [n] and the names of the classes."""
     numbers = [_number(label) for label in labels]
+    outside = [label for label, number in zip(labels, numbers, strict=True) if names and (number is None or not 0 <= number < len(names))]
+    if outside:
+        raise DataError(
+            f"{len(outside)} labels in {source} are outside its {len(names)} classes, such as {outside[0]}. Repair them or leave them out."
+        )
     if all(number is not None for number in numbers):
         wrong = [label for label, number in zip(labels, numbers, strict=True) if number is None or number < 0 or number != int(number)]
         if wrong:
             raise DataError(f"{len(wrong)} labels in {source} are not whole numbers from 0 on, such as {wrong[0]}. Number the classes 0, 1, 2, ...")
         values = torch.tensor([int(number or 0) for number in numbers])
-        return values, tuple(str(k) for k in range(int(values.max()) + 1))
+        return values, names or tuple(str(k) for k in range(int(values.max()) + 1))
     empty = sum(label in (None, "") for label in labels)
     if empty:
         raise DataError(f"{empty} of {len(labels)} labels in {source} are empty. Fill them in, or remove the column.")

@@ -10,13 +10,16 @@ import saddlepoint.data.pairs
 import saddlepoint.data.public
 import saddlepoint.data.shipped
 import saddlepoint.data.toys  # noqa: F401  (these register their sources)
+from saddlepoint.data import hdf5
 from saddlepoint.data.archives import find_in_shards, find_in_zip, shards_of
-from saddlepoint.data.arrayfile import SUFFIXES, open_array_file
+from saddlepoint.data.arrayfile import SUFFIXES, holds_arrays, open_array_file
 from saddlepoint.data.arrays import SPLITS, ArrayDataset, split_rows
 from saddlepoint.data.folder import IMAGE_SUFFIXES, folder_key, open_folder, open_with
+from saddlepoint.data.hub import open_hub
 from saddlepoint.data.images import Resolution, size_of
 from saddlepoint.data.packed import is_packed, open_packed
 from saddlepoint.data.pairs import open_domains, open_pairs
+from saddlepoint.data.parquet import open_tables, tables_of
 from saddlepoint.data.registry import SOURCES, DataCard, Request
 from saddlepoint.errors import DataError, UsageError, nearest
 
@@ -25,10 +28,11 @@ def open_data(name_or_path: str, *, resolution: Resolution | None = None, channe
     """Open a data set by name or by path.
 
     Args:
-        name_or_path: a name of :func:`list_data`; or a folder of images (sub-folders are classes), a .npy or .npz file; or either behind a prefix of
-            ``PREFIXES`` that says how to read it (pairs:PATH, see :mod:`saddlepoint.data.pairs`). Names win over files
-            of that name: write ``./fashion`` for a folder. Behind it, ``:train`` or ``:test`` chooses a fixed part: the authors' own where a
-            public set has one, otherwise nine tenths and one tenth, shuffled by a seed made of the name (of a path: its last part).
+        name_or_path: a name of :func:`list_data`; or a folder of images (sub-folders are classes), an archive, a table or a file of arrays (of
+            an HDF5 file with several, FILE:ARRAY); or either behind a prefix of ``PREFIXES`` that says how to read it (pairs:PATH,
+            see :mod:`saddlepoint.data.pairs`). Names win over files of that name: write ``./fashion`` for a folder. Behind it, ``:train``
+            or ``:test`` chooses a fixed part: the authors' own where a public set has one, otherwise nine tenths and one
+            tenth, shuffled by a seed made of the name (of a path: its last part).
         resolution: side of square images, or their height and width, in pixels; None keeps their own, which must then all be equal and square.
         channels: 1 (grey) or 3 (RGB); None keeps the data's own.
         root: where a public set lies; None: the folder ``torchvision`` of the cache. Only for public sets.
@@ -52,10 +56,10 @@ def open_data(name_or_path: str, *, resolution: Resolution | None = None, channe
         _check_settings(card, request)
         dataset, key = opener(request), whole
     else:
-        path = _path(whole)
+        path, inside = _inside(whole)
         if root is not None:
             raise UsageError(f"A root is for public sets ({', '.join(_public())}); {whole} is a path already. Leave the root out.")
-        dataset, key = _open_path(path, request), folder_key(path)
+        dataset, key = _open_path(path, request, inside), folder_key(path)
     return _part(dataset, split, key)
 
 
@@ -86,12 +90,16 @@ def _domains(place: str, request: Request, split: str | None) -> ArrayDataset:
     return open_domains(place, request, lambda side, asked: _side(side if split is None else f"{side}:{split}", asked))
 
 
+def _hub(place: str, request: Request, split: str | None) -> ArrayDataset:
+    return _part(open_hub(place, request), split, place)
+
+
 def _side(name: str, request: Request) -> ArrayDataset:
     return open_data(name, resolution=request.resolution, channels=request.channels)
 
 
 Prefix = Callable[[str, Request, str | None], ArrayDataset]
-PREFIXES: dict[str, Prefix] = {"pairs": _pairs, "domains": _domains}  # how a path is to be read: place, request, split -> data
+PREFIXES: dict[str, Prefix] = {"pairs": _pairs, "domains": _domains, "hf": _hub}  # how a path is to be read: place, request, split -> data
 
 
 def list_data() -> tuple[DataCard, ...]:
@@ -126,6 +134,14 @@ def _public() -> list[str]:
     return [card.name for card, _ in SOURCES.values() if not card.shipped]
 
 
+def _inside(text: str) -> tuple[Path, str | None]:
+    """A path, and the name of an array in an HDF5 file where one stands behind it."""
+    file, colon, key = text.rpartition(":")
+    if colon and key and Path(file).suffix in hdf5.SUFFIXES and not Path(text).expanduser().exists():
+        return _path(file), key
+    return _path(text), None
+
+
 def _path(text: str) -> Path:
     path = Path(text).expanduser()
     if path.exists():
@@ -135,17 +151,20 @@ def _path(text: str) -> Path:
     raise UsageError(f"No data is named {text!r}, and there is no folder or file of that name here. {nearest(text, SOURCES)}")
 
 
-def _open_path(path: Path, request: Request) -> ArrayDataset:
+def _open_path(path: Path, request: Request, inside: str | None = None) -> ArrayDataset:
     if path.is_dir() and is_packed(path):
         return _fitting(open_packed(path, request.name), request)
+    if holds_arrays(path):
+        return open_array_file(path, request, inside)
+    tables = tables_of(path)
+    if tables:
+        return open_tables(path, tables, request)
     shards = shards_of(path)
     if shards or path.suffix == ".zip":
         found, metadata = find_in_shards(path, shards) if shards else find_in_zip(path)
         return open_with(found, metadata, request.name, request.resolution, request.channels)
     if path.is_dir():
         return open_folder(path, request.name, request.resolution, request.channels)
-    if path.suffix in SUFFIXES:
-        return open_array_file(path, request)
     hint = (
         "it is one image: point at the folder it lies in"
         if path.suffix.lower() in IMAGE_SUFFIXES
@@ -154,5 +173,6 @@ def _open_path(path: Path, request: Request) -> ArrayDataset:
         else ""
     )
     raise DataError(
-        f"{path} is no data that can be opened{': ' + hint if hint else ''}; expected a folder, .zip or .tar file of images, or a .npy or .npz file."
+        f"{path} is no data that can be opened{': ' + hint if hint else ''}; expected a folder, .zip or .tar file of images, a .parquet or .arrow "
+        "table of images, or a file of arrays (.npy, .npz, .h5, IDX)."
     )
