@@ -15,22 +15,23 @@ from torch import Tensor
 
 
 class Drawn:
-    """A column of records drawn at their first use and kept from then on.
+    """A column of records drawn when they are asked for, and kept from then on.
 
     Args:
         count: n.
         shape: of one record.
         draw: rows (int64 [m]) to uint8 [m, *shape].
+        keep: False draws anew each time: where that is faster than to remember.
 
     >>> column = Drawn(3, (2,), lambda rows: rows[:, None].expand(-1, 2).to(torch.uint8))
     >>> column[torch.tensor([2, 0, 2])].tolist()
     [[2, 2], [0, 0], [2, 2]]
     """
 
-    def __init__(self, count: int, shape: tuple[int, ...], draw: Callable[[Tensor], Tensor]) -> None:
+    def __init__(self, count: int, shape: tuple[int, ...], draw: Callable[[Tensor], Tensor], *, keep: bool = True) -> None:
         self.shape = torch.Size((count, *shape))
-        self._draw = draw
-        self._values = torch.empty(self.shape, dtype=torch.uint8)  # the system gives the memory when it is written
+        self._draw, self._keep = draw, keep
+        self._values = torch.empty(self.shape if keep else 0, dtype=torch.uint8)  # the system gives the memory when it is written
         self._there = torch.zeros(count, dtype=torch.bool)
 
     def __len__(self) -> int:
@@ -39,6 +40,8 @@ class Drawn:
 
     def __getitem__(self, rows: Any) -> Tensor:
         wanted = torch.arange(len(self))[rows]
+        if not self._keep:
+            return self._draw(wanted)
         new = torch.unique(wanted[~self._there[wanted]])
         if len(new):
             self._values[new] = self._draw(new)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import saddlepoint.data.drawn_clips
+import saddlepoint.data.drawn_dna
 import saddlepoint.data.drawn_faces
 import saddlepoint.data.pairs
 import saddlepoint.data.public
