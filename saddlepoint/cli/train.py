@@ -34,6 +34,7 @@ class TrainFlags:
         micro_batches: pieces each batch is computed in; the same gradient in less memory; auto: as few as fit.
         precision: of the computation; auto: bf16-mixed where the device has it, otherwise 32-true.
         data_root: folder of downloaded data sets.
+        augment_data: what real records look like as well, drawn anew each time: mirror, crop; also other names where the data are no images.
         keep_every: checkpoints at multiples of this many rounds are kept beside the last two and the best; 0 none.
         init_from: a run (RUN, RUN:best, RUN:ROUND) or .safetensors file whose weights it starts from.
         dry_run: only say what it would need: parameters, memory, length.
@@ -51,6 +52,7 @@ class TrainFlags:
     micro_batches: int | Literal["auto"] = "auto"
     precision: Literal["auto", "32-true", "bf16-mixed", "64-true"] = "auto"
     data_root: Path | None = None
+    augment_data: tuple[str, ...] = ()
     keep_every: int = 0
     init_from: str | None = None
     dry_run: bool = False

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import torch
 from torch import Tensor
 
-from saddlepoint.data.order import Order
+from saddlepoint.data.augmenting import augment
+from saddlepoint.data.order import order_of
 from saddlepoint.data.records import Batch, Dataset, to_device
 
 
@@ -52,10 +53,23 @@ class Feed:
         processes: how many share the batch.
         device: where batches go.
         dtype: of images on the device.
+        augmentations: of the data, see :mod:`saddlepoint.data.augmenting`.
     """
 
-    def __init__(self, data: Dataset, *, seed: int, batch: int, rank: int, processes: int, device: torch.device, dtype: torch.dtype) -> None:
-        self.data, self.order = data, Order(len(data), seed)
+    def __init__(
+        self,
+        data: Dataset,
+        *,
+        seed: int,
+        batch: int,
+        rank: int,
+        processes: int,
+        device: torch.device,
+        dtype: torch.dtype,
+        augmentations: Sequence[str] = (),
+    ) -> None:
+        self.data, self.order = data, order_of(data, seed)
+        self.seed, self.augmentations = seed, augmentations
         self.rank, self.processes = rank, processes
         self.resize(batch)
         self.device, self.dtype = device, dtype
@@ -81,8 +95,10 @@ class Feed:
 
     def _read(self, position: int, batch: int) -> dict[str, Tensor]:
         own = batch // self.processes
-        indices = self.order.indices(position + self.rank * own, own)
-        return {**self.data.records(indices), "index": indices}
+        first = self.rank * own
+        indices = self.order.batch(position, batch)[first : first + own]
+        places = torch.arange(position + first, position + first + own)
+        return {**augment(self.data.records(indices), self.augmentations, seed=self.seed, positions=places), "index": indices}
 
     def close(self) -> None:
         """Stop fetching ahead."""

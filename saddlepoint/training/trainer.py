@@ -33,12 +33,14 @@ class TrainerConfig:
         micro_batches: pieces that each process cuts its batch into; the gradient is that of the whole batch.
         horizon: rounds that schedules are stretched over.
     """
+        augmentations: of the data, see :mod:`saddlepoint.data.augmenting`.
 
     seed: int = 0
     batch: int = 64
     micro_batches: int = 1
     horizon: int = 1
 
+    augmentations: tuple[str, ...] = ()
 
 def _seed_default(seed: int) -> None:
     """Seed the generators that layers of other libraries draw from; torch.manual_seed does it too, at half a millisecond a turn."""
@@ -86,6 +88,7 @@ class Trainer:
             device=self.fabric.device,
             dtype=self.dtype,
         )
+            augmentations=config.augmentations,
         for player in game.players.values():
             player.torch_optimizer = player.optimizer.build(player.parameters())
         self.has_batch_statistics = any(isinstance(m, nn.modules.batchnorm._BatchNorm) or getattr(m, "tracks_batch", False) for m in game.modules())

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from saddlepoint.data.order import Order
+from saddlepoint.data.order import order_of
 from saddlepoint.data.records import SAMPLE, Batch, Dataset, to_device
 from saddlepoint.draws import Draws, use
 from saddlepoint.evaluation.grid import image_grid
@@ -55,7 +55,7 @@ class Preview:
         assert isinstance(self.game, Samples)
         count = CLOUD if self.data.spec.kind == "points" else GRID
         if not any((self.run.folder / "samples" / f"real.{ending}").exists() for ending in ("png", "npz", "txt")):
-            self._write("real", self.data.records(Order(len(self.data), 0).indices(0, count))[SAMPLE[self.data.spec.kind]])
+            self._write("real", self.data.records(order_of(self.data, 0).indices(0, count))[SAMPLE[self.data.spec.kind]])
         self._write(name, draw_samples(self.game, count, seed=seed))
 
     def _write(self, name: str, shown: Tensor | list[str]) -> None:
@@ -125,7 +125,7 @@ def _with_records(game: Any, data: Dataset, count: int, seed: int, look: Callabl
 
 def _chosen(data: Dataset, count: int) -> Tensor:
     """Numbers of records, spread over the data."""
-    return Order(len(data), 0).indices(0, min(count, len(data)))
+    return order_of(data, 0).indices(0, min(count, len(data)))
 
 
 @torch.no_grad()

@@ -13,6 +13,7 @@ import torch
 from lightning_fabric import Fabric
 
 from saddlepoint.config import to_json
+from saddlepoint.data.augmenting import check_augmentations
 from saddlepoint.data.records import Dataset
 from saddlepoint.data.sources import open_data
 from saddlepoint.draws import derive_seed
@@ -42,6 +43,7 @@ class Wish:
     micro_batches: Pieces = "auto"
     precision: machine.Precision = "32-true"
     data_root: str | Path | None = None
+    augment_data: tuple[str, ...] = ()
     keep_every: int = 0
     init_from: str | Path | None = None
     plan: Plan | None = None
@@ -89,6 +91,7 @@ def prepare(wish: Wish, fabric: Fabric) -> Prepared:
     config = _settle(entry, preset, wish)
     root = None if wish.data_root is None else Path(wish.data_root)
     dataset = open_data(wish.data, resolution=config.resolution, root=root)
+    check_augmentations(wish.augment_data, dataset.spec)
     horizon = wish.length.horizon(config)
     length = wish.length if wish.length.limits() else Length(steps=config.rounds)
     plan = wish.plan or make_plan(length, horizon, wish.keep_every)
@@ -105,6 +108,7 @@ def prepare(wish: Wish, fabric: Fabric) -> Prepared:
         "init_from": None if started is None else started.about(),
         "micro_batches": pieces,
         "precision": wish.precision,
+        "augment_data": [*wish.augment_data],
         "horizon": horizon,
         "plan": to_json(plan),
         "budget": length.limits(),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,7 @@ def train(
     micro_batches: Pieces = "auto",
     precision: machine.Asked = "auto",
     data_root: str | Path | None = None,
+    augment_data: Sequence[str] = (),
     keep_every: int = 0,
     init_from: str | Path | None = None,
     plan: Plan | None = None,
@@ -69,6 +70,7 @@ def train(
         micro_batches: pieces that each batch is computed in, with the same gradient; "auto": one, or as many as the memory asks for.
         precision: of the computation; "auto": bf16-mixed where the device has it, otherwise 32-true.
         data_root: where downloaded data sets are.
+        augment_data: what real records look like as well, drawn anew each time: "mirror", "crop", ...; see :mod:`saddlepoint.data.augmenting`.
         keep_every: checkpoints at multiples of this many rounds are made and kept, beside the last two and the best; 0 none.
         init_from: a run folder (RUN, RUN:best, RUN:ROUND) or a .safetensors file whose weights it starts from; what fitted is told to ``show``.
         plan: how often to log, draw, score and save; None chooses from the length.
@@ -92,6 +94,7 @@ def train(
             micro_batches=micro_batches,
             precision=precision,
             data_root=data_root,
+            augment_data=tuple(augment_data),
             keep_every=keep_every,
             init_from=init_from,
             plan=plan,
@@ -171,7 +174,13 @@ def _sit(run: Run, game: Game, data: Dataset, group: Group, plan: Plan, checkpoi
     about = run.about | {"plan": to_json(plan), "budget": budget}  # a later resume keeps the new end
     if about["precision"] == "64-true":
         game.double()
-    config = TrainerConfig(seed=about["seed"], batch=about["batch"], micro_batches=about["micro_batches"], horizon=about["horizon"])
+    config = TrainerConfig(
+        seed=about["seed"],
+        batch=about["batch"],
+        micro_batches=about["micro_batches"],
+        horizon=about["horizon"],
+        augmentations=tuple(about.get("augment_data", ())),
+    )
     try:
         group.lead(lambda: run.begin_sitting(about))
         trainer = Trainer(game, data, config, group.fabric)
