@@ -5,6 +5,7 @@ Axes: n batch, d features.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -86,3 +87,18 @@ class EnergyMargin(Objective):
     def generator(self, fake_logits: Tensor, real_logits: Tensor | None = None, labels: Tensor | None = None) -> Tensor:
         """E(G(z))."""
         return generator(fake_logits)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FadingMargin(EnergyMargin):
+    """A margin that falls as training goes on, so that at the end fakes are pushed away no more: Zhao et al. 2017, section 4.2.
+
+    Attributes:
+        share: the share of ``margin`` that is left now, in [0, 1]; the game's clock says.
+    """
+
+    share: Callable[[], float]
+
+    def discriminator(self, real_logits: Tensor, fake_logits: Tensor, labels: Tensor | None = None) -> Tensor:
+        """E(x) + [share m - E(G(z))]+."""
+        return discriminator(real_logits, fake_logits, self.share() * self.margin)
