@@ -21,6 +21,7 @@ from saddlepoint.errors import NotFiniteError, UsageError
 from saddlepoint.games.game import Game, Loss, Turn
 from saddlepoint.games.player import Player, move
 from saddlepoint.training.batches import Feed, LazyBatch
+from saddlepoint.training.sparse import mean_of_rows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,15 +33,15 @@ class TrainerConfig:
         batch: records in the whole batch of all processes.
         micro_batches: pieces that each process cuts its batch into; the gradient is that of the whole batch.
         horizon: rounds that schedules are stretched over.
-    """
         augmentations: of the data, see :mod:`saddlepoint.data.augmenting`.
+    """
 
     seed: int = 0
     batch: int = 64
     micro_batches: int = 1
     horizon: int = 1
-
     augmentations: tuple[str, ...] = ()
+
 
 def _seed_default(seed: int) -> None:
     """Seed the generators that layers of other libraries draw from; torch.manual_seed does it too, at half a millisecond a turn."""
@@ -87,8 +88,8 @@ class Trainer:
             processes=self.fabric.world_size,
             device=self.fabric.device,
             dtype=self.dtype,
-        )
             augmentations=config.augmentations,
+        )
         for player in game.players.values():
             player.torch_optimizer = player.optimizer.build(player.parameters())
         self.has_batch_statistics = any(isinstance(m, nn.modules.batchnorm._BatchNorm) or getattr(m, "tracks_batch", False) for m in game.modules())
@@ -184,7 +185,10 @@ class Trainer:
         """Average gradients and logged values over the processes, in one transfer."""
         if self.fabric.world_size == 1:
             return values
-        gradients = [p.grad for p in player.parameters() if p.grad is not None]
+        for p in player.parameters():
+            if p.grad is not None and p.grad.is_sparse:
+                p.grad = mean_of_rows(self.fabric, p.grad)
+        gradients = [p.grad for p in player.parameters() if p.grad is not None and not p.grad.is_sparse]
         flat = torch.cat([g.reshape(-1) for g in gradients] + [torch.stack(list(values.values())).to(self.dtype)])
         flat = self.fabric.all_reduce(flat, reduce_op="mean")  # type: ignore[assignment]
         parts = torch.split(flat, [g.numel() for g in gradients] + [len(values)])
@@ -221,7 +225,7 @@ class Trainer:
         with self._only(player):
             values = self._gradients(turn, index, self.feed.next())
         self._synchronise(player, values)
-        return {name: p.grad.detach().clone() for name, p in player.named_parameters().items() if p.grad is not None}
+        return {name: p.grad.detach().to_dense().clone() for name, p in player.named_parameters().items() if p.grad is not None}
 
     def close(self) -> None:
         """Stop the background reader."""

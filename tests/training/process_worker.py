@@ -21,6 +21,8 @@ from saddlepoint.data.arrays import ArrayDataset
 from saddlepoint.data.records import DataSpec
 from saddlepoint.errors import DataError
 from saddlepoint.games.adversarial import AdversarialConfig, AdversarialGame
+from saddlepoint.games.game import Game
+from saddlepoint.games.glo import GLOConfig, GLOGame
 from saddlepoint.games.player import Adam, RMSprop
 from saddlepoint.games.terms import R1, R2, GradientPenalty, HistoricalAveraging, LeCam
 from saddlepoint.networks.dcgan import DCGANDiscriminator, DCGANGenerator
@@ -78,7 +80,14 @@ def batch_norm() -> AdversarialGame:
     return AdversarialGame(CONFIG, DCGANGenerator(4, (1, 8, 8), 2), DCGANDiscriminator((1, 8, 8), 2), NonSaturating())
 
 
-CASES: dict[str, Callable[[], AdversarialGame]] = {"slopes": slopes, "penalty": penalty, "memories": memories, "batch norm": batch_norm}
+def codes() -> GLOGame:
+    """A table of which each process moves some rows, by sparse gradients."""
+    config = GLOConfig(batch=8, latent_dim=4, lr=0.3, code_lr=2.0, levels=2)
+    table = torch.randn(40, 4, generator=torch.Generator().manual_seed(1))
+    return GLOGame(config, networks()[0], table, torch.zeros(1, 8, 8), torch.zeros(4, 64))
+
+
+CASES: dict[str, Callable[[], Game]] = {"slopes": slopes, "penalty": penalty, "memories": memories, "batch norm": batch_norm, "codes": codes}
 
 
 class FailingScorer:

@@ -88,17 +88,18 @@ def log(run: Path) -> list[dict[str, float]]:
     return [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
 
 
-@pytest.mark.parametrize("case", ["slopes", "penalty", "memories"])
+@pytest.mark.parametrize("case", ["slopes", "penalty", "memories", "codes"])
 def test_two_processes_are_one_with_the_whole_batch(case: str, one: Path, two: Path) -> None:
     assert largest_difference(last(one / case), last(two / case)) < TOLERANCE
-    assert largest_difference(last(one / case, "optimizers"), last(two / case, "optimizers")) < TOLERANCE
+    if case != "codes":  # plain gradient descent remembers nothing
+        assert largest_difference(last(one / case, "optimizers"), last(two / case, "optimizers")) < TOLERANCE
     ours, theirs = log(one / case), log(two / case)
     assert len(ours) == len(theirs) == 6
     for mine, other in zip(ours, theirs, strict=True):
         assert mine == pytest.approx(other, abs=1e-9, rel=1e-9)
 
 
-@pytest.mark.parametrize("case", ["slopes", "penalty", "memories", "batch norm"])
+@pytest.mark.parametrize("case", ["slopes", "penalty", "memories", "batch norm", "codes"])
 def test_every_process_holds_the_same_state(case: str, two: Path) -> None:
     assert (two / case / "process-0.digest").read_text() == (two / case / "process-1.digest").read_text()
 
