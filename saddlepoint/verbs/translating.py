@@ -44,7 +44,7 @@ def translate(
     seed: int = 0,
     checkpoint: str = "last",
 ) -> list[Path]:
-    """Translate images of any size; each comes out at the size it had.
+    """Translate images of any size; each comes out at the size it had, or larger where the run makes images larger.
 
     Sides that the network cannot take are mirrored beyond their border up to the next it can, and cut again. An image with a side of more than
     ``tile`` pixels is translated in pieces that share a margin, in which one fades into the other.
@@ -66,7 +66,7 @@ def translate(
     """
     game, opened = load(run, checkpoint=checkpoint)
     if not isinstance(game, Translates):
-        raise UsageError(f"{type(game).__name__} makes no image of another. Train a recipe that does: pix2pix, cyclegan.")
+        raise UsageError(f"{type(game).__name__} makes no image of another. Train a recipe that does: pix2pix, cyclegan, stargan, srgan.")
     if tile < 2 * OVERLAP:
         raise UsageError(f"Pieces need {2 * OVERLAP} pixels or more; tile is {tile}.")
     data, wanted = opened.about["data"], dict(targets or {})
@@ -100,24 +100,26 @@ def translated(game: Any, x: Tensor, targets: Mapping[str, Any], *, tile: int = 
         tile: side of a piece, in pixels; larger images are translated in pieces.
         seed: of the noise.
     Returns:
-        Float [n, c', h, w] in [-1, 1].
+        Float [n, c', s h, s w] in [-1, 1], where s is 1, or the factor of a game that makes images larger.
     """
     h, w = x.shape[2:]
+    scale = getattr(game, "scale", 1)
     tile = max(tile // game.multiple, 1) * game.multiple
     if max(h, w) <= tile:
         with use(Draws.seeded(seed, "translate", device=x.device, dtype=x.dtype)):
             y: Tensor = game.translate(_filled(x, game.multiple), **targets)
-        return y[:, :, :h, :w]
+        return y[:, :, : scale * h, : scale * w]
     total: Tensor | None = None
-    weights = x.new_zeros(1, 1, h, w)
+    weights = x.new_zeros(1, 1, scale * h, scale * w)
     for top in _starts(h, tile):
         for left in _starts(w, tile):
             place = (slice(None), slice(None), slice(top, top + tile), slice(left, left + tile))
             piece = translated(game, x[place], targets, tile=tile, seed=seed)
-            share = _fade(*piece.shape[2:], like=x)
-            total = x.new_zeros(len(x), piece.shape[1], h, w) if total is None else total
-            total[place] += share * piece
-            weights[place] += share
+            share = _fade(*piece.shape[2:], like=x, overlap=scale * OVERLAP)
+            total = x.new_zeros(len(x), piece.shape[1], scale * h, scale * w) if total is None else total
+            target = (*place[:2], *(slice(scale * side.start, scale * side.stop) for side in place[2:]))
+            total[target] += share * piece
+            weights[target] += share
     assert total is not None
     return total / weights
 
@@ -141,10 +143,10 @@ def _starts(length: int, tile: int) -> list[int]:
     return [round(step * (length - tile) / (count - 1)) for step in range(count)]
 
 
-def _fade(h: int, w: int, *, like: Tensor) -> Tensor:
+def _fade(h: int, w: int, *, like: Tensor, overlap: int = OVERLAP) -> Tensor:
     """Weights of a piece [h, w]: 1 inside, falling towards its borders over the overlap."""
     sides = [torch.arange(side, device=like.device, dtype=like.dtype) for side in (h, w)]
-    rows, columns = (torch.minimum(side + 1, len(side) - side).div(OVERLAP).clamp(max=1) for side in sides)
+    rows, columns = (torch.minimum(side + 1, len(side) - side).div(overlap).clamp(max=1) for side in sides)
     return rows[:, None] * columns
 
 
@@ -183,6 +185,8 @@ def _read(name: str, stream: Path | io.BytesIO, channels: int, game: Game) -> Te
 
 def _write(x: Tensor, y: Tensor, target: Path, *, sheet: bool) -> None:
     """One translation, or input and output side by side, in the format of the file's name."""
+    if sheet and x.shape[2:] != y.shape[2:]:
+        x = F.interpolate(x, y.shape[2:], mode="nearest")
     channels = max(x.shape[1], y.shape[1])
     images = [x.expand(-1, channels, -1, -1), y.expand(-1, channels, -1, -1)] if sheet else [y]
     picture = image_grid(to_uint8(torch.cat(images).float()), columns=2)

@@ -31,6 +31,7 @@ from saddlepoint.zoo import relativistic
 from saddlepoint.zoo import rpgan
 from saddlepoint.zoo import sagan
 from saddlepoint.zoo import sngan
+from saddlepoint.zoo import srgan
 from saddlepoint.zoo import ssgan
 from saddlepoint.zoo import stargan
 from saddlepoint.zoo import stylegan
