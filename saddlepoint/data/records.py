@@ -14,8 +14,9 @@ from torch import Tensor
 
 from saddlepoint.errors import DataError
 
-Kind = Literal["image", "points", "sequence", "volume"]
-SAMPLE: dict[str, str] = {"image": "image", "points": "point", "sequence": "tokens", "volume": "volume"}  # field that holds the sample
+Kind = Literal["image", "points", "sequence", "volume", "audio"]
+# the field that holds the sample
+SAMPLE: dict[str, str] = {"image": "image", "points": "point", "sequence": "tokens", "volume": "volume", "audio": "audio"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +26,7 @@ class DataSpec:
     Attributes:
         name: as the user gave it.
         kind: what a sample is: "image" (uint8 [c, h, w], becomes float in [-1, 1]; or float32 in [-1, 1]), "points" (float32 [d], passed as it is),
-            "sequence" (tokens, int64 [t]) or "volume" (float32 [1, d, h, w] in [0, 1]).
+            "sequence" (tokens, int64 [t]), "volume" (float32 [1, d, h, w] in [0, 1]) or "audio" (float32 [c, t] in [-1, 1]).
         shape: of one sample.
         num_records: how many there are.
         num_classes: None without labels.
