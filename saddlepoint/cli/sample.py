@@ -19,7 +19,7 @@ class SampleFlags:
     Attributes:
         run: the run folder.
         out: what to write: a .png file (one grid), a .npy or .npz file, a folder for one PNG file a sample, or a .gif file (a walk through the
-            latents, ``num`` samples side by side).
+            latents, ``num`` samples side by side). Volumes: a .png file of pictures, .npy, .npz, .obj, .stl, .ply, .glb, or a folder of .obj files.
         num: how many samples.
         seed: of the latents.
         checkpoint: "last", "best" or a round.

@@ -10,6 +10,7 @@ import saddlepoint.data.drawn_dna
 import saddlepoint.data.drawn_faces
 import saddlepoint.data.pairs
 import saddlepoint.data.public
+import saddlepoint.data.shapes3d
 import saddlepoint.data.shipped
 import saddlepoint.data.toys  # noqa: F401  (these register their sources)
 from saddlepoint.data import hdf5
@@ -19,10 +20,12 @@ from saddlepoint.data.arrays import SPLITS, ArrayDataset, split_rows
 from saddlepoint.data.folder import IMAGE_SUFFIXES, folder_key, open_folder, open_with
 from saddlepoint.data.hub import open_hub
 from saddlepoint.data.images import Resolution, size_of
+from saddlepoint.data.meshes import open_meshes
 from saddlepoint.data.packed import is_packed, open_packed
 from saddlepoint.data.pairs import open_domains, open_pairs
 from saddlepoint.data.parquet import open_tables, tables_of
 from saddlepoint.data.registry import SOURCES, DataCard, Request
+from saddlepoint.data.volumes import open_voxels
 from saddlepoint.errors import DataError, UsageError, nearest
 
 
@@ -100,8 +103,23 @@ def _side(name: str, request: Request) -> ArrayDataset:
     return open_data(name, resolution=request.resolution, channels=request.channels)
 
 
+def _voxels(place: str, request: Request, split: str | None) -> ArrayDataset:
+    return _part(open_voxels(place, request), split, folder_key(Path(place)))
+
+
+def _meshes(up: str) -> Prefix:
+    return lambda place, request, split: _part(open_meshes(place, request, up), split, folder_key(Path(place)))
+
+
 Prefix = Callable[[str, Request, str | None], ArrayDataset]
-PREFIXES: dict[str, Prefix] = {"pairs": _pairs, "domains": _domains, "hf": _hub}  # how a path is to be read: place, request, split -> data
+PREFIXES: dict[str, Prefix] = {
+    "pairs": _pairs,
+    "domains": _domains,
+    "hf": _hub,
+    "voxels": _voxels,
+    "meshes": _meshes("y"),
+    "meshes-z": _meshes("z"),
+}  # how a path is to be read: place, request, split -> data
 
 
 def list_data() -> tuple[DataCard, ...]:

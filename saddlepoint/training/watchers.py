@@ -62,7 +62,7 @@ class Preview:
         buffer, kind = io.BytesIO(), self.data.spec.kind
         if isinstance(shown, list):
             ending, content = "txt", "".join(f"{line}\n" for line in shown).encode()
-        elif shown.ndim == 5 and kind != "volume":  # n m c h w
+        elif shown.ndim == 5 and (kind != "volume" or isinstance(self.game, Shows)):  # n m c h w
             image_grid(shown.flatten(0, 1), columns=shown.shape[1] * 2).save(buffer, format="png")
             ending, content = "png", buffer.getvalue()
         elif kind == "image":

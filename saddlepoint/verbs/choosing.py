@@ -55,6 +55,9 @@ def choose_recipe(data: str, device: str = "cpu") -> Choice:
         found = f"No recipe was named. {spec.name} holds {spec.num_records} points of {spec.shape[0]} numbers:"
         return Choice("relativistic", "toy", (f"{found} relativistic, preset toy.", "Its game converges, with R1 and R2; see docs/toys.md."))
     spec = open_data(data, resolution=None if is_packed(Path(data)) else 32).spec
+    if spec.kind == "volume":
+        found = f"No recipe was named. {spec.name} holds {spec.num_records} volumes: 3d-gan, preset small."
+        return Choice("3d-gan", "small", (found, "It is the one that needs volumes alone."))
     few = spec.num_records < FEW
     recipe = ("diffaugment" if few else "dcgan") if device == "cpu" else "diffaugment"
     found = f"No recipe was named. {spec.name} holds {spec.num_records} images and training runs on {device}: {recipe}, preset small."

@@ -74,25 +74,28 @@ def sample(
         run: the run folder.
         num: how many.
         out: where to write them: .png (one grid), .npy, .npz, or a folder of PNG files; .gif writes a walk of ``num`` samples through the latents;
-            None writes nothing.
+            None writes nothing. Volumes: .png (shaded pictures), .npy, .npz, .obj, .stl, .ply, .glb (all in one), or a folder of .obj files.
         seed: of the latents.
         checkpoint: "last", "best" or a round.
         label: class of all samples, for conditional recipes; None draws classes too.
         truncation: psi of a generator with styles, otherwise the largest size of the latents' numbers; smaller is less variety; None: all of it.
     Returns:
-        Images uint8 [num, c, h, w], or points float32 [num, d].
+        Images uint8 [num, c, h, w], points float32 [num, d], or volumes float32 [num, 1, s, s, s].
     """
     from saddlepoint.evaluation.movie import movie_of
     from saddlepoint.evaluation.samples import draw_samples, write_samples
+    from saddlepoint.report.volumes import write_volumes
 
     if num < 1:
         raise UsageError(f"At least 1 sample is needed; num is {num}.")
-    game, _ = load(run, checkpoint=checkpoint)
+    game, opened = load(run, checkpoint=checkpoint)
     samples = draw_samples(as_sampler(game), num, seed=seed, label=label, truncation=truncation)
     if out is not None and Path(out).suffix == ".gif":
         content = movie_of(game, walkers=num, seed=seed, label=label, truncation=truncation)
         Path(out).parent.mkdir(parents=True, exist_ok=True)
         write_bytes(Path(out), content)
+    elif out is not None and opened.about["data"]["kind"] == "volume":
+        write_volumes(samples, Path(out))
     elif out is not None:
         write_samples(samples, Path(out))
     return samples

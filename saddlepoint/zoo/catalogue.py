@@ -24,7 +24,7 @@ class Recipe:
         paper: authors and year.
         year: of the paper.
         url: where the paper is.
-        needs: kinds of data it can be trained on: "image", "points".
+        needs: kinds of data it can be trained on: "image", "points", "sequence", "volume".
         needs_labels: whether records must carry labels.
         second: field of the second image that a record must carry: "partner" of pairs, "other" of domains, or "" for none.
         presets: configurations by name; "paper" and "small" always, "toy" where it plays on points.

@@ -14,6 +14,7 @@ from saddlepoint.zoo import diffaugment
 from saddlepoint.zoo import ebgan
 from saddlepoint.zoo import ebgan_ladder
 from saddlepoint.zoo import gan
+from saddlepoint.zoo import gan3d
 from saddlepoint.zoo import gan_r1
 from saddlepoint.zoo import glo
 from saddlepoint.zoo import improved_gan
@@ -40,5 +41,6 @@ from saddlepoint.zoo import stylegan2_ada
 from saddlepoint.zoo import ttur
 from saddlepoint.zoo import unrolled
 from saddlepoint.zoo import vae
+from saddlepoint.zoo import vae_gan3d
 from saddlepoint.zoo import wgan
 from saddlepoint.zoo import wgan_gp

@@ -93,6 +93,11 @@ def points(n: int = 24) -> ArrayDataset:
     return ArrayDataset(fields, DataSpec(name="cloud", kind="points", shape=(2,), num_records=n, num_classes=3, fields=tuple(fields)))
 
 
+def volumes(size: int = 16, n: int = 8) -> ArrayDataset:
+    fields = {"volume": torch.rand(n, 1, size, size, size, generator=torch.Generator().manual_seed(0)).round()}
+    return ArrayDataset(fields, DataSpec(name="blocks", kind="volume", shape=(1, size, size, size), num_records=n, fields=tuple(fields)))
+
+
 def build(recipe: Recipe, config: AdversarialConfig, data: ArrayDataset, dtype: torch.dtype = torch.float32) -> tuple[Game, Any]:
     torch.manual_seed(1)
     prepared = recipe.prepare(config, data) if recipe.prepare else data
@@ -262,8 +267,11 @@ def test_presets_go_through_json(recipe: Recipe, name: str) -> None:
 @preset
 def test_presets_build_and_give_a_loss(recipe: Recipe, name: str) -> None:
     config = shrink(recipe.preset(name), batch=4)
+    if "volume" in recipe.needs:
+        config = dataclasses.replace(config, resolution=16)
     on_points = config.resolution is None and "points" in recipe.needs
-    game, data = build(recipe, config, points() if on_points else images(3, config.resolution or 32, n=8))
+    data = volumes() if "volume" in recipe.needs else points() if on_points else images(3, config.resolution or 32, n=8)
+    game, data = build(recipe, config, data)
     trainer = Trainer(game, data, TrainerConfig(batch=4, horizon=10))
     try:
         for turn in {turn.player: turn for turn in game.play()}.values():
@@ -275,7 +283,7 @@ def test_presets_build_and_give_a_loss(recipe: Recipe, name: str) -> None:
 
 def test_every_recipe_says_what_it_is() -> None:
     for recipe in RECIPES:
-        assert {"paper", "small"} <= set(recipe.presets) if "image" in recipe.needs else {"paper", "toy"} <= set(recipe.presets)
+        assert {"paper", "toy" if recipe.needs == ("points",) else "small"} <= set(recipe.presets)
         assert ("toy" in recipe.presets) == ("points" in recipe.needs), recipe.name
         assert recipe.url.startswith("https://")
         assert str(recipe.year) in recipe.paper or recipe.paper
