@@ -84,9 +84,11 @@ def test_the_second_start_decodes_nothing(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_an_image_recipe_trains_on_the_first_frames(tmp_path: Path) -> None:
-    film(tmp_path / "a.mp4", 96)
-    run = saddlepoint.train("dcgan", data=f"video:{tmp_path}?frames=4", resolution=16, steps=1, batch=4, width=4, out=tmp_path / "run", device="cpu")
-    assert saddlepoint.sample(run.folder, num=2, out=tmp_path / "s.png")
+    film(tmp_path / "films" / "a.mp4", 96)
+    run = saddlepoint.train(
+        "dcgan", data=f"video:{tmp_path / 'films'}?frames=4", resolution=16, steps=1, batch=4, width=4, out=tmp_path / "run", device="cpu"
+    )
+    assert saddlepoint.sample(run.folder, num=2).shape == (2, 3, 16, 16)
 
 
 @pytest.mark.parametrize(
