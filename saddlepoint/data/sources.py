@@ -17,6 +17,8 @@ from saddlepoint.data import hdf5
 from saddlepoint.data.archives import find_in_shards, find_in_zip, shards_of
 from saddlepoint.data.arrayfile import SUFFIXES, holds_arrays, open_array_file
 from saddlepoint.data.arrays import SPLITS, ArrayDataset, split_rows
+from saddlepoint.data.audio import open_audio
+from saddlepoint.data.dna import open_fasta
 from saddlepoint.data.folder import IMAGE_SUFFIXES, folder_key, open_folder, open_with
 from saddlepoint.data.hub import open_hub
 from saddlepoint.data.images import Resolution, size_of
@@ -25,6 +27,7 @@ from saddlepoint.data.packed import is_packed, open_packed
 from saddlepoint.data.pairs import open_domains, open_pairs
 from saddlepoint.data.parquet import open_tables, tables_of
 from saddlepoint.data.registry import SOURCES, DataCard, Request
+from saddlepoint.data.video import open_video
 from saddlepoint.data.volumes import open_voxels
 from saddlepoint.errors import DataError, UsageError, nearest
 
@@ -111,6 +114,10 @@ def _meshes(up: str) -> Prefix:
     return lambda place, request, split: _part(open_meshes(place, request, up), split, folder_key(Path(place)))
 
 
+def _recordings(opener: Callable[[str, Request], ArrayDataset]) -> Prefix:
+    return lambda place, request, split: _part(opener(place, request), split, folder_key(Path(place.partition("?")[0])))
+
+
 Prefix = Callable[[str, Request, str | None], ArrayDataset]
 PREFIXES: dict[str, Prefix] = {
     "pairs": _pairs,
@@ -118,7 +125,10 @@ PREFIXES: dict[str, Prefix] = {
     "hf": _hub,
     "voxels": _voxels,
     "meshes": _meshes("y"),
+    "video": _recordings(open_video),
+    "audio": _recordings(open_audio),
     "meshes-z": _meshes("z"),
+    "fasta": _recordings(open_fasta),
 }  # how a path is to be read: place, request, split -> data
 
 
