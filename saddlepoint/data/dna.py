@@ -1,8 +1,8 @@
 """Windows of DNA, RNA and proteins: ``fasta:FILE?length=64&step=64&alphabet=dna&strands=1``.
 
 FILE is FASTA, plain or gzipped. A record is ``length`` letters; the next begins ``step`` letters later (a length, where nothing is said). Small
-letters are read as large ones. A window with a letter outside the alphabet (N, for one) gives no record. ``strands=2`` adds the reverse complement of every
-window. Without ``length``, sequences of one length are the records.
+letters are read as large ones. A window with a letter outside the alphabet (N, for one) gives no record. ``strands=2`` adds the reverse complement
+of every window. Without ``length``, sequences of one length are the records.
 
 Axes: n records, t letters, p all letters.
 """
