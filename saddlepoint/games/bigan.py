@@ -149,9 +149,9 @@ class InvertingGame(Game):
         """
         x, z = batch.x, self.latents(len(batch), draws)
         again, fake = self.reconstruct(x), self.sample_at(z)
-        error, random = _distance(x, again), _distance(x.roll(1, 0), again)
+        error, random = distance_of_images(x, again), distance_of_images(x.roll(1, 0), again)
         variance = 1.0 if self.config.latent == "normal" else 1 / 3
-        of_fakes = _distance(fake, self.reconstruct(fake))
+        of_fakes = distance_of_images(fake, self.reconstruct(fake))
         share = (self.encode(fake) - z).square().mean() / variance
         return {"error_share": error / random, "error": error, "error_random": random, "error_fakes": of_fakes, "latent_share": share}
 
@@ -162,7 +162,8 @@ class InvertingGame(Game):
         return x
 
 
-def _distance(a: Tensor, b: Tensor) -> Tensor:
+def distance_of_images(a: Tensor, b: Tensor) -> Tensor:
+    """Mean Euclidean distance of pairs of images in [-1, 1], in units of [0, 1]."""
     each: Tensor = torch.linalg.vector_norm(((a - b) / 2).flatten(1), dim=1)
     return each.mean()
 
