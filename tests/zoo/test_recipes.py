@@ -22,6 +22,7 @@ from saddlepoint.errors import DataError, UsageError
 from saddlepoint.evaluation.samples import draw_samples
 from saddlepoint.games.adversarial import AdversarialConfig
 from saddlepoint.games.autoencoding import Reconstructs
+from saddlepoint.games.completing import Completes
 from saddlepoint.games.game import Game, Samples, Turn
 from saddlepoint.games.growing import GrowingGame
 from saddlepoint.games.terms import FeatureMatching, PullingAway
@@ -59,13 +60,22 @@ TINY: dict[str, int] = {
     "reference": 4,
     "labels_per_class": 2,
     "lecam_start": 0,
+    "bottleneck": 6,
     "pretrain": 1,
-    "crop": 16,
+    "mle_steps": 2,
+    "mle_rounds": 1,
+    "d_pretraining": 1,
+    "adversarial_rounds": 1,
+    "policy_rounds": 1,
+    "d_batch": 8,
+    "negatives": 16,
+    "roll_outs": 2,
+    "crop": 24,
     "resolution": 128,
 }
 UNBOUNDED = {"began", "lapgan", "progan", "stylegan", "stylegan2", "stylegan2-ada", "r3gan"}  # their generators end without tanh, as published
 RECIPES = list_recipes()
-CASES = [(recipe, kind) for recipe in RECIPES for kind in ("image", "points") if kind in recipe.needs]
+CASES = [(recipe, kind) for recipe in RECIPES for kind in ("image", "points", "sequence") if kind in recipe.needs]
 case = pytest.mark.parametrize(("recipe", "kind"), CASES, ids=[f"{recipe.name}-{kind}" for recipe, kind in CASES])
 
 
@@ -98,6 +108,17 @@ def volumes(size: int = 16, n: int = 8) -> ArrayDataset:
     return ArrayDataset(fields, DataSpec(name="blocks", kind="volume", shape=(1, size, size, size), num_records=n, fields=tuple(fields)))
 
 
+def sequences(n: int = 24, length: int = 6, words: int = 12) -> ArrayDataset:
+    tokens = torch.randint(words, (n, length), generator=torch.Generator().manual_seed(0))
+    vocabulary = ("<end>", *(f"word{k}" for k in range(1, words)))
+    return ArrayDataset(
+        {"tokens": tokens}, DataSpec(name="babble", kind="sequence", shape=(length,), num_records=n, fields=("tokens",), vocabulary=vocabulary)
+    )
+
+
+DATA: dict[str, Callable[[], ArrayDataset]] = {"image": images, "points": points, "sequence": sequences}
+
+
 def build(recipe: Recipe, config: AdversarialConfig, data: ArrayDataset, dtype: torch.dtype = torch.float32) -> tuple[Game, Any]:
     torch.manual_seed(1)
     prepared = recipe.prepare(config, data) if recipe.prepare else data
@@ -108,10 +129,10 @@ class Table:
     """A shrunk game with its trainer."""
 
     def __init__(self, recipe: Recipe, kind: str, *, dtype: torch.dtype = torch.float32, micro_batches: int = 1) -> None:
-        self.config = shrink(recipe.preset("small" if kind == "image" else "toy"))
-        self.game, data = build(recipe, self.config, images() if kind == "image" else points(), dtype)
+        self.config = shrink(recipe.preset("toy" if kind == "points" else "small"))
+        self.game, data = build(recipe, self.config, DATA[kind](), dtype)
         self.log: list[dict[str, Tensor]] = []
-        settings = TrainerConfig(seed=5, batch=self.config.batch, micro_batches=micro_batches, horizon=50)
+        settings = TrainerConfig(seed=5, batch=self.config.batch, micro_batches=micro_batches, horizon=3 if kind == "sequence" else 50)
         self.trainer = Trainer(self.game, data, settings, record=lambda round, values: self.log.append(values))
 
     def play(self, rounds: int) -> dict[str, Tensor]:
@@ -178,7 +199,11 @@ def test_a_turn_moves_its_own_player_only(recipe: Recipe, kind: str, table: Call
     monkeypatch.setattr(trainer.fabric, "backward", backward)
     monkeypatch.setattr(trainer, "take", watched)
     one.play(2)
-    assert {turn.player for turn in game.play()} == set(game.players)
+    later, movers = game.clock.round, set()
+    for round in (0, later):  # what is trained first, and what is trained then
+        game.clock.round = round
+        movers |= {turn.player for turn in game.play()}
+    assert movers == set(game.players)
     for values in one.log:
         assert all(torch.isfinite(value) for value in values.values()), values
 
@@ -228,10 +253,10 @@ def test_micro_batches_give_the_whole_batch(recipe: Recipe, kind: str, table: Ca
 def test_samples(recipe: Recipe, kind: str, table: Callable[..., Table]) -> None:
     one = table(recipe, kind)
     if not isinstance(one.game, Samples):
-        assert isinstance(one.game, Reconstructs | Translates), f"{recipe.name} can do nothing once it is trained"
+        assert isinstance(one.game, Reconstructs | Translates | Completes), f"{recipe.name} can do nothing once it is trained"
         return
     x = one.game.sample(5, one.game.draws)
-    assert x.shape == ((5, 1, 32, 32) if kind == "image" else (5, 2))
+    assert x.shape == {"image": (5, 1, 32, 32), "points": (5, 2), "sequence": (5, 6)}[kind]
     assert not x.requires_grad
     assert torch.isfinite(x).all()
     if kind == "image" and recipe.name not in UNBOUNDED:
@@ -251,6 +276,8 @@ def test_images_of_other_shapes(recipe: Recipe, c: int, size: int) -> None:
     if isinstance(game, Translates):
         larger = size * getattr(game, "scale", 1)
         assert game.translate(torch.zeros(2, c, size, size)).shape == (2, c, larger, larger)
+    if isinstance(game, Completes):
+        assert game.complete(torch.zeros(2, c, *game.size), torch.zeros(2, 1, *game.size)).shape == (2, c, *game.size)
 
 
 PRESETS = [(recipe, name) for recipe in RECIPES for name in recipe.presets]
@@ -270,7 +297,7 @@ def test_presets_build_and_give_a_loss(recipe: Recipe, name: str) -> None:
     if "volume" in recipe.needs:
         config = dataclasses.replace(config, resolution=16)
     on_points = config.resolution is None and "points" in recipe.needs
-    data = volumes() if "volume" in recipe.needs else points() if on_points else images(3, config.resolution or 32, n=8)
+    data = sequences() if "sequence" in recipe.needs else volumes() if "volume" in recipe.needs else points() if on_points else images(3, config.resolution or 32, n=8)
     game, data = build(recipe, config, data)
     trainer = Trainer(game, data, TrainerConfig(batch=4, horizon=10))
     try:
