@@ -8,6 +8,7 @@ from saddlepoint.zoo import autoencoder
 from saddlepoint.zoo import began
 from saddlepoint.zoo import bigan
 from saddlepoint.zoo import biggan
+from saddlepoint.zoo import brute_force
 from saddlepoint.zoo import cyclegan
 from saddlepoint.zoo import dcgan
 from saddlepoint.zoo import diffaugment
