@@ -43,5 +43,6 @@ from saddlepoint.zoo import ttur
 from saddlepoint.zoo import unrolled
 from saddlepoint.zoo import vae
 from saddlepoint.zoo import vae_gan3d
+from saddlepoint.zoo import vae_gan
 from saddlepoint.zoo import wgan
 from saddlepoint.zoo import wgan_gp
