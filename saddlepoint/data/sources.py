@@ -8,6 +8,7 @@ from pathlib import Path
 import saddlepoint.data.drawn_clips
 import saddlepoint.data.drawn_dna
 import saddlepoint.data.drawn_faces
+import saddlepoint.data.oracle
 import saddlepoint.data.pairs
 import saddlepoint.data.public
 import saddlepoint.data.shapes3d
@@ -27,8 +28,10 @@ from saddlepoint.data.packed import is_packed, open_packed
 from saddlepoint.data.pairs import open_domains, open_pairs
 from saddlepoint.data.parquet import open_tables, tables_of
 from saddlepoint.data.registry import SOURCES, DataCard, Request
+from saddlepoint.data.sequences import open_sequences
 from saddlepoint.data.video import open_video
 from saddlepoint.data.volumes import open_voxels
+from saddlepoint.data.vocabulary import TOKENISERS, Tokeniser
 from saddlepoint.errors import DataError, UsageError, nearest
 
 
@@ -118,6 +121,10 @@ def _recordings(opener: Callable[[str, Request], ArrayDataset]) -> Prefix:
     return lambda place, request, split: _part(opener(place, request), split, folder_key(Path(place.partition("?")[0])))
 
 
+def _sequences(tokeniser: Tokeniser) -> Prefix:
+    return lambda place, request, split: _part(open_sequences(place, request, tokeniser), split, Path(place.partition("?")[0]).name)
+
+
 Prefix = Callable[[str, Request, str | None], ArrayDataset]
 PREFIXES: dict[str, Prefix] = {
     "pairs": _pairs,
@@ -129,6 +136,7 @@ PREFIXES: dict[str, Prefix] = {
     "audio": _recordings(open_audio),
     "meshes-z": _meshes("z"),
     "fasta": _recordings(open_fasta),
+    **{name: _sequences(tokeniser) for name, tokeniser in TOKENISERS.items()},
 }  # how a path is to be read: place, request, split -> data
 
 

@@ -1,7 +1,7 @@
 """Tokens and their numbers, and how text is cut into tokens and put together again.
 
-Number 0 is always the boundary ``<end>``: every sequence is thought to begin behind it, ends with it where it is shorter than the longest, and is filled
-up with it. So one token does what <bos>, <eos> and <pad> do elsewhere.
+Number 0 is always the boundary ``<end>``: every sequence is thought to begin behind it, ends with it where it is shorter than the longest, and is
+filled up with it. So one token does what <bos>, <eos> and <pad> do elsewhere.
 """
 
 from __future__ import annotations
@@ -68,7 +68,9 @@ def make_vocabulary(sequences: Sequence[Sequence[str]], min_count: int = 1) -> t
     """
     counts = Counter(token for sequence in sequences for token in sequence)
     if taken := [mark for mark in (END, UNKNOWN) if counts[mark]]:
-        raise DataError(f"The text holds the word {taken[0]}, which marks {'an end' if taken[0] == END else 'unknown words'} here. Write another one.")
+        raise DataError(
+            f"The text holds the word {taken[0]}, which marks {'an end' if taken[0] == END else 'unknown words'} here. Write another one."
+        )
     kept = sorted((token for token, count in counts.items() if count >= min_count), key=lambda token: (-counts[token], token))
     return (END, *([UNKNOWN] if len(kept) < len(counts) else []), *kept)
 

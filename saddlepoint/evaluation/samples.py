@@ -28,7 +28,7 @@ def draw_samples(
     labels: Callable[[int, int], Tensor] | None = None,
     truncation: float | None = None,
 ) -> Tensor:
-    """Draw samples ``first`` to ``first + num - 1``: images as uint8 [num, c, h, w], points as float32 [num, d], on the CPU.
+    """Draw samples ``first`` to ``first + num - 1``: images as uint8 [num, c, h, w], points as float32 [num, d], tokens as int64 [num, t], on the CPU.
 
     Sample i depends on (seed, i), its label and the truncation alone, not on ``num``.
 
@@ -48,7 +48,8 @@ def draw_samples(
     for start in range(first, first + num, CHUNK):
         draws = Draws.seeded(seed, "sample", start, device=device, dtype=dtype)
         classes = labels(start, start + CHUNK).to(device) if labels else None if label is None else torch.full((CHUNK,), label, device=device)
-        x = game.sample(CHUNK, draws, classes, **({} if truncation is None else {"truncation": truncation})).float()
+        x = game.sample(CHUNK, draws, classes, **({} if truncation is None else {"truncation": truncation}))
+        x = x.float() if x.is_floating_point() else x
         chunks.append((x.clamp(-1, 1) * 127.5 + 127.5).round().to(torch.uint8).cpu() if x.ndim == 4 else x.cpu())
     return torch.cat(chunks)[:num].contiguous()
 

@@ -15,6 +15,7 @@ from saddlepoint.data.sources import open_data
 from saddlepoint.draws import derive_seed
 from saddlepoint.errors import DataError, UsageError
 from saddlepoint.games.game import Game, Samples
+from saddlepoint.games.sequences import Writes
 from saddlepoint.training.checkpoint import restore_game
 from saddlepoint.training.run import Run
 from saddlepoint.training.storage import write_bytes
@@ -75,12 +76,13 @@ def sample(
         num: how many.
         out: where to write them: .png (one grid), .npy, .npz, or a folder of PNG files; .gif writes a walk of ``num`` samples through the latents;
             None writes nothing. Volumes: .png (shaded pictures), .npy, .npz, .obj, .stl, .ply, .glb (all in one), or a folder of .obj files.
+            Sequences: .txt (a line each), .npy, .npz.
         seed: of the latents.
         checkpoint: "last", "best" or a round.
         label: class of all samples, for conditional recipes; None draws classes too.
         truncation: psi of a generator with styles, otherwise the largest size of the latents' numbers; smaller is less variety; None: all of it.
     Returns:
-        Images uint8 [num, c, h, w], points float32 [num, d], or volumes float32 [num, 1, s, s, s].
+        Images uint8 [num, c, h, w], points float32 [num, d], volumes float32 [num, 1, s, s, s], or tokens int64 [num, t].
     """
     from saddlepoint.evaluation.movie import movie_of
     from saddlepoint.evaluation.samples import draw_samples, write_samples
@@ -94,6 +96,9 @@ def sample(
         content = movie_of(game, walkers=num, seed=seed, label=label, truncation=truncation)
         Path(out).parent.mkdir(parents=True, exist_ok=True)
         write_bytes(Path(out), content)
+    elif out is not None and isinstance(game, Writes) and Path(out).suffix == ".txt":
+        Path(out).parent.mkdir(parents=True, exist_ok=True)
+        write_bytes(Path(out), "".join(f"{line}\n" for line in game.lines(samples)).encode())
     elif out is not None and opened.about["data"]["kind"] == "volume":
         write_volumes(samples, Path(out))
     elif out is not None:

@@ -1,0 +1,220 @@
+"""Generators of sequences, token by token: drawing from them, and finishing what was begun, with no prefix computed twice.
+
+    p(y_1, ..., y_T) = prod_t p(y_t | y_1, ..., y_{t-1})
+
+Axes: n sequences, t positions, v tokens of the vocabulary, h features, k draws from one distribution, r rows.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+State = tuple[Tensor, ...]  # what a generator remembers of each row, [r, ...]: rows may be chosen, repeated and joined
+ON_CPU, ELSEWHERE = 2**19, 2**27  # probabilities computed at once: on the processor as many as its cache holds
+NARROW = 512  # vocabularies up to this size are searched in one step
+
+
+class SequenceGenerator(nn.Module):
+    """The distribution of each token given those before it.
+
+    Subclasses define :meth:`begin`, :meth:`step` and :meth:`features`, which must agree.
+
+    Attributes:
+        vocabulary: v.
+        length: T, the most tokens that a sequence has.
+        start: the token that every sequence is thought to begin with.
+        end: the token after which there is nothing but itself; None where every sequence is T long.
+        output: features -> logits of the next token.
+    """
+
+    def __init__(self, vocabulary: int, length: int, hidden_dim: int, *, start: int = 0, end: int | None = None) -> None:
+        super().__init__()
+        self.vocabulary, self.length, self.start, self.end = vocabulary, length, start, end
+        self.output = nn.Linear(hidden_dim, vocabulary)
+
+    def begin(self, n: int) -> State:
+        """What is remembered of n sequences before the first token."""
+        raise NotImplementedError
+
+    def step(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
+        """Read one token a row, int64 [r]; returns features [r, h] of what comes next, and the new memory."""
+        raise NotImplementedError
+
+    def features(self, tokens: Tensor) -> Tensor:
+        """Features [n, t, h] of all positions at once: those at t have read the start and the tokens before t."""
+        raise NotImplementedError
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Logits [n, t, v] of each token of [n, t] given those before it."""
+        logits: Tensor = self.output(self.features(tokens))
+        return logits
+
+    def log_prob(self, tokens: Tensor) -> Tensor:
+        """log p(y_t | y_<t) in nats, [n, t]; what stands behind the end is certain: 0."""
+        logits = self(tokens)
+        log_p = -F.cross_entropy(logits.flatten(0, 1), tokens.flatten(), reduction="none").view(tokens.shape)
+        return log_p * self.counted(tokens, log_p.dtype)
+
+    def counted(self, tokens: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+        """1 where a token belongs to its sequence, the end included, 0 behind it; [n, t]."""
+        if self.end is None:
+            return torch.ones(tokens.shape, dtype=dtype, device=tokens.device)
+        ended = (tokens == self.end).long().cumsum(1)
+        return ((ended == 0) | ((ended == 1) & (tokens == self.end))).to(dtype)
+
+    def first_inputs(self, tokens: Tensor) -> Tensor:
+        """The tokens moved by one place, behind the start: what is read at each position, [n, t]."""
+        return F.pad(tokens[:, :-1], (1, 0), value=self.start)
+
+    def after(self, before: Tensor, drawn: Tensor) -> Tensor:
+        """The drawn tokens, but the end behind an end."""
+        return drawn if self.end is None else torch.where(before == self.end, self.end, drawn)
+
+
+def draw_tokens(probs: Tensor, u: Tensor) -> Tensor:
+    """Tokens by the inverse of the distribution function, one uniform number each.
+
+    A large vocabulary is searched twice: for the block that the number falls into, by the blocks' sums, then inside it. So a token costs one sum over
+    the vocabulary instead of v random numbers or a running sum.
+
+    Args:
+        probs: [r, v], at least 0; need not sum to 1.
+        u: [r, k] in [0, 1).
+    Returns:
+        int64 [r, k]; a token of probability 0 is never drawn.
+
+    >>> draw_tokens(torch.tensor([[0.25, 0.0, 0.75]]), torch.tensor([[0.0, 0.2, 0.25, 0.99]])).tolist()
+    [[0, 0, 2, 2]]
+    """
+    r, v = probs.shape
+    if v <= NARROW:
+        return _search(probs.cumsum(1)[:, None], u)
+    width = next((w for w in range(math.isqrt(v - 1) + 1, 4 * math.isqrt(v)) if v % w == 0), math.isqrt(v) + 1)
+    blocks = (probs if v % width == 0 else F.pad(probs, (0, -v % width))).view(r, -1, width)
+    edges = blocks.sum(2).cumsum(1)  # r b
+    target = u * edges[:, -1:]
+    block = torch.searchsorted(edges, target, right=True).clamp_(max=edges.shape[1] - 1)
+    before = torch.where(block > 0, edges.gather(1, (block - 1).clamp_(min=0)), 0)
+    inside = blocks.gather(1, block[..., None].expand(-1, -1, width)).cumsum(2)  # r k w
+    return (block * width + _find(inside, target - before)).clamp_(max=v - 1)
+
+
+def _search(edges: Tensor, u: Tensor) -> Tensor:
+    """The first place where the running sum [r, 1, v] exceeds u of its whole."""
+    if u.shape[1] > 8:
+        return torch.searchsorted(edges[:, 0], u * edges[:, 0, -1:], right=True).clamp_(max=edges.shape[2] - 1)
+    return _find(edges, u * edges[:, :, -1])
+
+
+def _find(edges: Tensor, target: Tensor) -> Tensor:
+    """Number of edges [r, k, w] up to the target [r, k], which rounding is kept from pushing out of the block."""
+    last = edges[..., -1] * (1 - 2 * torch.finfo(edges.dtype).eps)
+    return (edges <= target.clamp_min(0).minimum(last)[..., None]).sum(-1)
+
+
+@torch.no_grad()
+def draw_next(output: nn.Linear, features: Tensor, u: Tensor, temperature: float = 1.0) -> Tensor:
+    """Tokens int64 [r, k] from the distributions that follow features [r, h], for uniform numbers u [r, k].
+
+    Args:
+        output: features -> logits.
+        features: rows.
+        u: in [0, 1).
+        temperature: divides the logits; below 1 the likely becomes likelier.
+    """
+    at_once = max(1, (ON_CPU if features.device.type == "cpu" else ELSEWHERE) // output.out_features)
+    rows, v = min(len(features), at_once), output.out_features
+    logits, probs = features.new_empty(rows, v), features.new_empty(rows, v)
+    weight = torch.cat([output.weight, output.bias[:, None]], 1).T / temperature  # h+1 v: one product, without a copy of the bias for every row
+    features, drawn = F.pad(features, (0, 1), value=1.0), []
+    for part, numbers in zip(torch.split(features, at_once), torch.split(u.to(features.dtype), at_once), strict=True):
+        m = len(part)
+        torch.mm(part, weight, out=logits[:m])
+        torch.softmax(logits[:m], 1, out=probs[:m])
+        drawn.append(draw_tokens(probs[:m], numbers))
+    return torch.cat(drawn)
+
+
+@torch.no_grad()
+def sample_sequences(generator: SequenceGenerator, u: Tensor, *, given: Tensor | None = None, clamp: int = 0, temperature: float = 1.0) -> Tensor:
+    """Sequences int64 [n, T], ancestral: each token from its distribution given those before.
+
+    Args:
+        generator: what draws.
+        u: uniform numbers [n, T].
+        given: sequences [n, T] whose first ``clamp`` tokens are kept.
+        clamp: how many.
+        temperature: as of :func:`draw_next`.
+    """
+    n, length = u.shape
+    tokens = torch.full((n, length), generator.start, device=u.device)
+    last, state = tokens[:, 0], generator.begin(n)
+    for t in range(length):
+        features, state = generator.step(last, state)
+        if given is not None and t < clamp:
+            last = given[:, t]
+        else:
+            drawn = draw_next(generator.output, features, u[:, t : t + 1], temperature)[:, 0]
+            last = drawn if t == 0 else generator.after(last, drawn)
+        tokens[:, t] = last
+    return tokens
+
+
+class Begun(NamedTuple):
+    """Sequences read by a policy: features [n, h] and memory after the first s tokens, for s = 0 .. T-1."""
+
+    features: list[Tensor]
+    states: list[State]
+
+
+def read(policy: SequenceGenerator, tokens: Tensor) -> Begun:
+    """Read sequences [n, T] once, and keep what is remembered at every position."""
+    state, inputs, begun = policy.begin(len(tokens)), policy.first_inputs(tokens), Begun([], [])
+    for t in range(tokens.shape[1]):
+        features, state = policy.step(inputs[:, t], state)
+        begun.features.append(features)
+        begun.states.append(state)
+    return begun
+
+
+def uniforms_needed(length: int) -> int:
+    """Uniform numbers that one roll-out of every prefix of a sequence takes: length - 1 for the shortest prefix, 1 for the longest."""
+    return length * (length - 1) // 2
+
+
+@torch.no_grad()
+def roll_out(policy: SequenceGenerator, tokens: Tensor, u: Tensor) -> Tensor:
+    """Finish every prefix of every sequence N times: N-sample Monte-Carlo search (Yu et al. 2017, Eq. 4).
+
+    All prefixes are finished in one pass over the positions: at position s the roll-outs of the prefixes shorter than s read one token more, and
+    those of the prefix s begin from what is remembered of it; its N first tokens come from one distribution, computed once.
+
+    Args:
+        policy: finishes; the roll-out policy.
+        tokens: sequences int64 [n, T].
+        u: uniform numbers [n, N, T (T - 1) / 2].
+    Returns:
+        int64 [T-1, n, N, T]: at [s-1] the first s tokens are those of the sequence.
+    """
+    (n, length), count, begun = tokens.shape, u.shape[1], read(policy, tokens)
+    out = tokens[None, :, None].repeat(length - 1, 1, count, 1)  # s n N t
+    last, state = tokens.new_empty(0), tuple(part[:0] for part in begun.states[0])
+    used = 0
+    for s in range(1, length):
+        numbers = u[:, :, used : used + s].permute(2, 0, 1)  # s n N
+        used += s
+        fresh = draw_next(policy.output, begun.features[s], numbers[-1]).flatten()  # n N
+        older = fresh[:0]
+        if s > 1:
+            features, state = policy.step(last, state)
+            older = draw_next(policy.output, features, numbers[:-1].reshape(-1, 1))[:, 0]
+        drawn = policy.after(out[:s, :, :, s - 1].flatten(), torch.cat([older, fresh]))
+        out[:s, :, :, s] = drawn.view(s, n, count)
+        grown = (part.repeat_interleave(count, 0) for part in begun.states[s])
+        state, last = tuple(torch.cat(pair) for pair in zip(state, grown, strict=True)) if s > 1 else tuple(grown), drawn
+    return out
