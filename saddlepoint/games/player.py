@@ -52,15 +52,16 @@ class Adam:
 
 @dataclass(frozen=True, kw_only=True)
 class RMSprop:
-    """RMSProp (Tieleman & Hinton 2012): squared-gradient average of decay ``alpha``, no momentum."""
+    """RMSProp (Tieleman & Hinton 2012): squared-gradient average of decay ``alpha``, no momentum; weight_decay is L2 on the gradient."""
 
     lr: float = 5e-5
     alpha: float = 0.99
     eps: float = 1e-8
+    weight_decay: float = 0.0
 
     def build(self, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
         """Make the torch optimiser."""
-        return torch.optim.RMSprop(parameters, lr=self.lr, alpha=self.alpha, eps=self.eps, foreach=True)
+        return torch.optim.RMSprop(parameters, lr=self.lr, alpha=self.alpha, eps=self.eps, weight_decay=self.weight_decay, foreach=True)
 
 
 @dataclass(frozen=True, kw_only=True)

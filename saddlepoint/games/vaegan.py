@@ -55,7 +55,7 @@ class VAEGANConfig(GameConfig):
     judge_reconstructions: bool = False
     margin: float | None = 0.35
     equilibrium: float = 0.68
-    optimizer: Adam | RMSprop | SGD = field(default_factory=lambda: RMSprop(lr=0.025 / 64, alpha=0.9))
+    optimizer: Adam | RMSprop | SGD = field(default_factory=lambda: RMSprop(lr=0.025 / 64, alpha=0.9, weight_decay=1e-5))
     final_lr: float | None = 1e-5 / 64
     decay: float = 0.75
 
