@@ -26,6 +26,7 @@ __all__ = [
     "foresee",
     "import_weights",
     "info",
+    "inpaint",
     "list",
     "reconstruct",
     "report",

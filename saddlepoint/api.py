@@ -7,6 +7,7 @@ from typing import Any
 
 from saddlepoint.training.run import Run
 from saddlepoint.verbs.choosing import choose_recipe, configure, default_preset, holds_points
+from saddlepoint.verbs.completing import inpaint
 from saddlepoint.verbs.datasets import check_data, convert_data
 from saddlepoint.verbs.encoding import encode, reconstruct
 from saddlepoint.verbs.moving import export, import_weights
@@ -36,6 +37,7 @@ __all__ = [
     "holds_points",
     "import_weights",
     "info",
+    "inpaint",
     "list",
     "load",
     "load_game",

@@ -23,6 +23,7 @@ VERBS = {
     "sample": "draw samples from a run into pictures or an array",
     "encode": "codes of images from a run with an encoder",
     "translate": "images made of other images, of any size",
+    "inpaint": "holes in images, filled",
     "reconstruct": "images made again from their codes",
     "list": "the recipes, their papers and presets; the data that is at hand",
     "data": "check and convert data; the sets that are at hand",

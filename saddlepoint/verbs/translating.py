@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import sys
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -77,14 +77,12 @@ def translate(
         )
     channels = (data["shapes"]["other"] if wanted.get("back") and "other" in data["shapes"] else data["shape"])[0]
     written: list[Path] = []
-    jobs = _jobs(source, out)
-    for _, _, target in jobs:
-        if str(target) != "-" and target.suffix.lower() not in WRITTEN:
-            raise UsageError(f"Images are written as {', '.join(WRITTEN)}; {target} is none. Choose another OUT.")
+    jobs = jobs_of(source, out)
+    check_written(jobs)
     for name, stream, target in jobs:
-        x = _read(name, stream, channels, game)
+        x = read_image(name, stream, channels, game)
         y = translated(game, x, wanted, tile=tile, seed=seed)
-        _write(x, y, target, sheet=sheet)
+        write_image(x, y, target, sheet=sheet)
         written.append(target)
     return written
 
@@ -150,7 +148,17 @@ def _fade(h: int, w: int, *, like: Tensor, overlap: int = OVERLAP) -> Tensor:
     return rows[:, None] * columns
 
 
-def _jobs(source: str | Path, out: str | Path) -> list[tuple[str, Path | io.BytesIO, Path]]:
+Job = tuple[str, Path | io.BytesIO, Path]  # name, content and target of an image
+
+
+def check_written(jobs: Sequence[Job]) -> None:
+    """Refuse targets that are no image files, before any work is done."""
+    for _, _, target in jobs:
+        if str(target) != "-" and target.suffix.lower() not in WRITTEN:
+            raise UsageError(f"Images are written as {', '.join(WRITTEN)}; {target} is none. Choose another OUT.")
+
+
+def jobs_of(source: str | Path, out: str | Path) -> list[Job]:
     """Name, content and target of each image."""
     place, target = Path(source).expanduser(), Path(out).expanduser()
     if str(source) == "-":
@@ -170,7 +178,7 @@ def _jobs(source: str | Path, out: str | Path) -> list[tuple[str, Path | io.Byte
     return [(str(path), path, target / name.relative_to(place)) for path, name in zip(paths, names, strict=True)]
 
 
-def _read(name: str, stream: Path | io.BytesIO, channels: int, game: Game) -> Tensor:
+def read_image(name: str, stream: Path | io.BytesIO, channels: int, game: Game) -> Tensor:
     """One image as float [1, c, h, w]."""
     try:
         pixels = np.array(upright(stream, channels))
@@ -183,7 +191,7 @@ def _read(name: str, stream: Path | io.BytesIO, channels: int, game: Game) -> Te
     return to_device({"image": image}, parameter.device, parameter.dtype).x
 
 
-def _write(x: Tensor, y: Tensor, target: Path, *, sheet: bool) -> None:
+def write_image(x: Tensor, y: Tensor, target: Path, *, sheet: bool) -> None:
     """One translation, or input and output side by side, in the format of the file's name."""
     if sheet and x.shape[2:] != y.shape[2:]:
         x = F.interpolate(x, y.shape[2:], mode="nearest")

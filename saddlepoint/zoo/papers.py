@@ -9,6 +9,7 @@ from saddlepoint.zoo import began
 from saddlepoint.zoo import bigan
 from saddlepoint.zoo import biggan
 from saddlepoint.zoo import brute_force
+from saddlepoint.zoo import context_encoder
 from saddlepoint.zoo import cyclegan
 from saddlepoint.zoo import dcgan
 from saddlepoint.zoo import diffaugment
@@ -22,9 +23,7 @@ from saddlepoint.zoo import improved_gan
 from saddlepoint.zoo import lapgan
 from saddlepoint.zoo import lecam
 from saddlepoint.zoo import lsgan
-from saddlepoint.zoo import maligan
 from saddlepoint.zoo import nsgan
-from saddlepoint.zoo import pg_bleu
 from saddlepoint.zoo import pix2pix
 from saddlepoint.zoo import pixelcnn
 from saddlepoint.zoo import pixelcnn_autoencoder
@@ -34,8 +33,6 @@ from saddlepoint.zoo import r3gan
 from saddlepoint.zoo import relativistic
 from saddlepoint.zoo import rpgan
 from saddlepoint.zoo import sagan
-from saddlepoint.zoo import seqgan
-from saddlepoint.zoo import sequence_mle
 from saddlepoint.zoo import sngan
 from saddlepoint.zoo import srgan
 from saddlepoint.zoo import ssgan
