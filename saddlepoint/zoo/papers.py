@@ -23,7 +23,9 @@ from saddlepoint.zoo import improved_gan
 from saddlepoint.zoo import lapgan
 from saddlepoint.zoo import lecam
 from saddlepoint.zoo import lsgan
+from saddlepoint.zoo import maligan
 from saddlepoint.zoo import nsgan
+from saddlepoint.zoo import pg_bleu
 from saddlepoint.zoo import pix2pix
 from saddlepoint.zoo import pixelcnn
 from saddlepoint.zoo import pixelcnn_autoencoder
@@ -33,6 +35,8 @@ from saddlepoint.zoo import r3gan
 from saddlepoint.zoo import relativistic
 from saddlepoint.zoo import rpgan
 from saddlepoint.zoo import sagan
+from saddlepoint.zoo import seqgan
+from saddlepoint.zoo import sequence_mle
 from saddlepoint.zoo import sngan
 from saddlepoint.zoo import srgan
 from saddlepoint.zoo import ssgan
