@@ -28,6 +28,7 @@ _HOME = {
     "paired": ("psnr", "ssim", "target_error", "exact_share", "paired_distance"),
     "parzen": ("parzen_log_likelihood",),
     "perceptual": ("perceptual_path_length", "perceptual_diversity"),
+    "prd": ("prd_curve",),
     "segmentation": ("segmentation_distance", "fcn_score"),
     "sequences": ("nll_oracle", "nll_test", "perplexity", "ngram_jensen_shannon"),
     "sliced": ("sliced_wasserstein",),

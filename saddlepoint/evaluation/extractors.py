@@ -65,7 +65,7 @@ class Extractor:
             raise UsageError(
                 f"The extractor {self.name} must give rows of {self.dimension} features, one a sample; it gave {came}. Flatten them to [n, d]."
             )
-        bad = int((~features.isfinite().all(1)).sum())
+        bad = 0 if features.sum().isfinite() else int((~features.isfinite().all(1)).sum())  # a sum that is finite has finite terms
         if bad:
             raise UsageError(
                 f"The extractor {self.name} gave NaN or infinity for {bad} of {len(samples)} samples. Look at the samples and its weights."
@@ -78,7 +78,8 @@ def open_extractor(name: str, *, weights: Path | None = None, device: torch.devi
 
     Args:
         name: quick (quick:fashion, quick:digits, quick:emoji have class probabilities too), lite0 (lite0@128 looks at 128 pixels instead of 224),
-            inception, clip, dinov2, vgg16; or module:attribute of your own, a network, a function, or what makes one without arguments.
+            inception (inception@clean and inception@pytorch resize as clean-fid and pytorch-fid), clip, dinov2, vgg16; or module:attribute of your
+            own, a network, a function, or what makes one without arguments.
         weights: file of the weights of inception, clip, dinov2, vgg16 or lite0, in place of the one in the cache.
         device: where it computes.
     Raises:

@@ -17,6 +17,7 @@ import shutil
 import tempfile
 import urllib.request
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,9 @@ import torch
 from saddlepoint.data.cache import cache_root
 from saddlepoint.errors import StorageError, UsageError
 from saddlepoint.evaluation.extractors import Extractor, Outputs, hash_weights, to_rgb
+from saddlepoint.evaluation.resizing import RESIZINGS, Resizing
 
+SIDE = 299  # of what Inception looks at
 _TENSORFLOW = "bilinear as TensorFlow 1 did (no antialiasing, corners not aligned)"
 
 
@@ -109,28 +112,44 @@ PUBLISHED = {
 
 
 def open_fidelity(name: str, *, weights: Path | None = None, device: torch.device | str = "cpu") -> Extractor:
-    """An extractor of torch-fidelity: inception, clip, vgg16 or dinov2.
+    """An extractor of torch-fidelity: inception, clip, vgg16 or dinov2; inception@clean and inception@pytorch resize as these libraries do.
 
     Raises:
         UsageError: if torch-fidelity is not installed, or the weights are not at hand or not the published ones.
     """
-    if name not in PUBLISHED:
+    base, at, way = name.partition("@")
+    if base not in PUBLISHED:
         raise UsageError(f"There is no extractor {name!r}; torch-fidelity's are {', '.join(PUBLISHED)}.")
-    published = PUBLISHED[name]
+    if at and (base != "inception" or way not in RESIZINGS):
+        known = ", ".join(f"inception@{each}" for each in RESIZINGS)
+        raise UsageError(f"There is no extractor {name!r}. Of other resizings there are {known}; without one it is {_TENSORFLOW}.")
+    published = PUBLISHED[base]
     try:
         module = importlib.import_module(f"torch_fidelity.{published.module}")
     except ImportError:
-        raise UsageError(f"The extractor {name} needs torch-fidelity. Install it with `pip install 'saddlepoint[fidelity]'`.") from None
-    network, digest = _from_hub(module, published, weights) if not published.file else _from_file(module, name, published, weights)
+        raise UsageError(f"The extractor {base} needs torch-fidelity. Install it with `pip install 'saddlepoint[fidelity]'`.") from None
+    network, digest = _from_hub(module, published, weights) if not published.file else _from_file(module, base, published, weights)
     network.to(device)
+    run = _resized(network, RESIZINGS[way]) if at else network
 
     def look(images: torch.Tensor) -> Outputs:
-        found = network(to_rgb(images, name).to(device))
+        found = run(to_rgb(images, name).to(device))
         outputs = {"features": found[0]}
         return outputs | ({"probabilities": found[1].softmax(1)} if len(found) > 1 else {})
 
-    words = f"grey replicated, {published.resize}"
+    words = f"grey replicated, {RESIZINGS[way].words if at else published.resize}"
     return Extractor(name=name, weights_hash=digest, dimension=published.dimension, preprocessing=words, look=look, batch=32)
+
+
+def _resized(network: Any, resizing: Resizing) -> Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]]:
+    """InceptionV3 past its own resizing: its layers in their order, up to the pooled features, and the logits without bias."""
+    layers = torch.nn.Sequential(*(layer for label, layer in network.named_children() if label != "fc"))
+
+    def run(images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        features: torch.Tensor = layers(resizing.run(images, SIDE)).flatten(1)
+        return features, features @ network.fc.weight.T
+
+    return run
 
 
 def _from_file(module: Any, name: str, published: Published, weights: Path | None) -> tuple[Any, str]:

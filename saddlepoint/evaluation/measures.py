@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from saddlepoint.evaluation import prices, scoring, scoring_extras, scoring_labels, scoring_pairs, scoring_probes
+from saddlepoint.evaluation import prices, scoring, scoring_extras, scoring_labels, scoring_pairs, scoring_prd, scoring_probes
 from saddlepoint.evaluation.case import Case, Run
 from saddlepoint.evaluation.scoring import GROUPS, LIMIT, SPLITS
 from saddlepoint.evaluation.scoring_pairs import PAIRS, PATCHES, PYRAMID_IMAGES
@@ -114,6 +114,14 @@ MEASURES = {
             about="real balls that a generated sample lies in, and share of real balls that hold one",
             settings={"neighbours": 5, "rows": LIMIT},
             pairs=True,
+        ),
+        Measure(
+            name="prd",
+            better=dict.fromkeys(scoring_prd.SCORES, "higher"),
+            run=scoring_prd.prd,
+            about="recall and precision of distributions by clusters: the greatest F_8 and F_1/8 of the curve, which is in the details",
+            settings={"clusters": 20, "clusterings": 10, "angles": 1001, "rows": LIMIT, "error": "jackknife over both sets, clusters as they are"},
+            cost=prices.cost_of_clusters,
         ),
         Measure(
             name="pairwise-distance",

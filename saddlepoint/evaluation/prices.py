@@ -58,6 +58,12 @@ def cost_of_subsets(case: Case) -> str:
     return f"averages 100 subsets of 1,000 of {min(len(case.fake), LIMIT):,} rows a side, {case.real.extractor.dimension} wide"
 
 
+def cost_of_clusters(case: Case) -> str:
+    """Of precision and recall of distributions."""
+    n = min(len(case.fake), len(case.real), LIMIT)
+    return f"clusters {2 * n:,} rows of {case.real.extractor.dimension} ten times, and again for the floor"
+
+
 def cost_of_extrapolation(case: Case) -> str:
     """Of the extrapolated Frechet distance."""
     n = min(len(case.fake), LIMIT)

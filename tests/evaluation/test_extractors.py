@@ -11,6 +11,7 @@ import urllib.error
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from sklearn.datasets import load_sample_image
 from torch import Tensor, nn
 
@@ -19,6 +20,7 @@ from saddlepoint.evaluation import fidelity
 from saddlepoint.evaluation.extractors import open_extractor
 from saddlepoint.evaluation.fidelity import PUBLISHED
 from saddlepoint.evaluation.lite0 import SHA256, find_weights
+from saddlepoint.evaluation.resizing import RESIZINGS
 
 
 @pytest.fixture(autouse=True)
@@ -118,6 +120,39 @@ def test_inception_from_a_file(tmp_path, monkeypatch) -> None:
     assert found["features"].shape == (2, 2048) and found["probabilities"].shape == (2, 1008)
     assert torch.allclose(found["probabilities"].sum(1), torch.ones(2))
     assert extractor.weights_hash == hashlib.sha256(path.read_bytes()).hexdigest() and "299x299" in extractor.preprocessing
+
+
+@pytest.mark.parametrize("size", [32, 400])
+def test_the_clean_resizing_is_pils_in_float(size) -> None:
+    image = photo("china.jpg")[..., :size, :size]
+    wanted = [np.asarray(Image.fromarray(channel.numpy().astype(np.float32)).resize((299, 299), Image.Resampling.BICUBIC)) for channel in image[0]]
+    found = RESIZINGS["clean"].run(image, 299) * 128 + 128
+    assert float((found[0] - torch.from_numpy(np.stack(wanted).clip(0, 255))).abs().max()) < 5e-3  # of 255: float32 in another order
+
+
+def test_inception_resized_as_other_libraries_do(tmp_path, monkeypatch) -> None:
+    path = tmp_path / "weights.pth"
+    random_file("inception", path, monkeypatch)
+    images = photo("flower.jpg")
+    whole, clean, plain = (open_extractor(name, weights=path) for name in ("inception", "inception@clean", "inception@pytorch"))
+    same = images[..., :299, :299].contiguous()  # of this side nothing is resized
+    wanted = whole(same)["features"]
+    assert distance(clean(same)["features"], wanted) < 1e-5 * wanted.norm()
+    found = [extractor(images)["features"] for extractor in (whole, clean, plain)]
+    assert all(distance(found[i], found[j]) > 1e-3 * found[i].norm() for i, j in ((0, 1), (0, 2), (1, 2)))
+    assert len({extractor.preprocessing for extractor in (whole, clean, plain)}) == 3 and clean.name == "inception@clean"
+    assert clean(images)["probabilities"].shape == (1, 1008)
+
+
+def distance(x: Tensor, y: Tensor) -> float:
+    """Of features whose size is that of random weights."""
+    return float((x - y).norm())
+
+
+@pytest.mark.parametrize("name", ["inception@tiny", "clip@clean"])
+def test_no_such_resizing(name) -> None:
+    with pytest.raises(UsageError, match="Of other resizings there are inception@clean, inception@pytorch"):
+        open_extractor(name)
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
