@@ -105,41 +105,78 @@ def find_in_shards(root: Path, shards: list[Path]) -> tuple[Found, Metadata | No
     found = TarFound(root, [], None, ())
     rows: dict[str, Row] = {}
     for shard in shards:
-        try:
-            with tarfile.open(shard, "r:") as archive:
-                members = [member for member in archive.getmembers() if member.isfile()]
-                groups: dict[str, dict[str, tarfile.TarInfo]] = {}
-                for member in members:
-                    stem, _, ending = member.name.rpartition("/")[2].partition(".")
-                    groups.setdefault(f"{member.name.rpartition('/')[0]}/{stem}".lstrip("/"), {})[ending.lower()] = member
-                for key, files in groups.items():
-                    _take(found, rows, shard, archive, key, files)
-        except (OSError, tarfile.TarError) as error:
-            raise DataError(f"{shard} cannot be read as an uncompressed tar file: {error}.") from None
+        with shard.open("rb") as file:
+            for member in members_of(file, str(shard), shard.stem):
+                found.paths.append(member.path)
+                found.places[member.path] = (shard, member.start, member.size)
+                rows[member.path] = member.row
     if not found.paths:
         raise DataError(
             f"{root} holds no images: its {len(shards)} tar file(s) have none. Expected KEY.png or KEY.jpg, with KEY.cls, KEY.json or KEY.txt."
         )
-    used = {name for row in rows.values() for name in row}
-    if not used:
-        return found, None
+    return found, metadata_of_members(str(root), rows)
+
+
+@dataclass(frozen=True)
+class Member:
+    """One image of a tar shard.
+
+    Attributes:
+        path: SHARD/KEY.png.
+        start, size: of its bytes in the shard.
+        row: what stands beside it: "label", "caption", and "numbers" by name.
+    """
+
+    path: str
+    start: int
+    size: int
+    row: Row
+
+
+def members_of(file: IO[bytes], shard: str, stem: str) -> list[Member]:
+    """The images of one shard; links and what is no file are left out.
+
+    Args:
+        file: the shard, open.
+        shard: its name, for messages.
+        stem: what its images' paths begin with.
+    Raises:
+        DataError: if it cannot be read.
+    """
+    try:
+        with tarfile.open(fileobj=file, mode="r:") as archive:
+            groups: dict[str, dict[str, tarfile.TarInfo]] = {}
+            for member in archive.getmembers():
+                if member.isfile():
+                    name, _, ending = member.name.rpartition("/")[2].partition(".")
+                    groups.setdefault(f"{member.name.rpartition('/')[0]}/{name}".lstrip("/"), {})[ending.lower()] = member
+            found = (_member(shard, stem, archive, key, files) for key, files in groups.items())
+            return [member for member in found if member is not None]
+    except (OSError, tarfile.TarError) as error:
+        raise DataError(f"{shard} cannot be read as an uncompressed tar file: {error}.") from None
+
+
+def metadata_of_members(root: str, rows: dict[str, Row]) -> Metadata | None:
+    """What stands beside the images of shards, by path; None where nothing does.
+
+    Raises:
+        DataError: if images have different things beside them.
+    """
+    if not any(rows.values()):
+        return None
     numbers = tuple(sorted({name for row in rows.values() for name in row.get("numbers", {})}))
     tidy = {path: _row(row, numbers) for path, row in rows.items()}
-    metadata = Metadata(str(root), tidy, numbers)
     bare = [path for path, row in tidy.items() if row.keys() != next(iter(tidy.values())).keys()]
     if bare:
         raise DataError(f"{len(bare)} of {len(tidy)} images in {root} have other things beside them than the first: {bare[0]}. Give all the same.")
-    return found, metadata
+    return Metadata(root, tidy, numbers)
 
 
-def _take(found: TarFound, rows: dict[str, Row], shard: Path, archive: tarfile.TarFile, key: str, files: dict[str, tarfile.TarInfo]) -> None:
+def _member(shard: str, stem: str, archive: tarfile.TarFile, key: str, files: dict[str, tarfile.TarInfo]) -> Member | None:
     """One group of a shard: its image's place, and what stands beside it."""
     ending = next((ending for ending in files if f".{ending}" in IMAGE_SUFFIXES), None)
     if ending is None:
-        return
-    path = f"{shard.stem}/{key}.{ending}"
-    found.paths.append(path)
-    found.places[path] = (shard, files[ending].offset_data, files[ending].size)
+        return None
     row: Row = {}
     beside: dict[str, str] = {}
     for other in ("cls", "txt", "json"):
@@ -154,7 +191,7 @@ def _take(found: TarFound, rows: dict[str, Row], shard: Path, archive: tarfile.T
         row |= {name: values[name] for name in ("label", "caption") if name in values}
         row["numbers"] = {name: float(value) for name, value in values.items() if name not in row and isinstance(value, int | float)}
     row |= ({"label": beside["cls"]} if "cls" in beside else {}) | ({"caption": beside["txt"]} if "txt" in beside else {})
-    rows[path] = row
+    return Member(f"{stem}/{key}.{ending}", files[ending].offset_data, files[ending].size, row)
 
 
 def _row(row: Row, numbers: tuple[str, ...]) -> Row:

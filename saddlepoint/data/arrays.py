@@ -35,6 +35,7 @@ class ArrayDataset:
         attribute_names: one a column of the field ``attributes``, or empty.
         other_names: of the second image's attributes or classes, where a record has two images, or empty.
         notes: what happened on the way in that the user was told of, e.g. files that could not be read.
+        blocks: of records that are read together (a shard), int64 [n], not falling; None where any record is as near as any other.
 
     Attributes:
         splits: rows of "train" and "test" where the data's authors chose them; empty where the split is ours (:func:`split_rows`).
@@ -56,6 +57,7 @@ class ArrayDataset:
         attribute_names: Sequence[str] = (),
         other_names: Sequence[str] = (),
         notes: Sequence[str] = (),
+        blocks: Tensor | None = None,
     ) -> None:
         lengths = {name: len(values) for name, values in fields.items()}
         assert set(lengths.values()) == {spec.num_records}, f"fields of {lengths} records; the spec says {spec.num_records}"
@@ -66,6 +68,7 @@ class ArrayDataset:
         self.captions = tuple(captions)
         self.attribute_names, self.other_names = tuple(attribute_names), tuple(other_names)
         self.notes = tuple(notes)
+        self.blocks = blocks
         self.splits: dict[str, Tensor] = {}
         self._fields = dict(fields)
         self._rows: Tensor | None = None
@@ -79,6 +82,13 @@ class ArrayDataset:
         rows = indices if self._rows is None else self._rows[indices]
         return {name: values[rows].contiguous() for name, values in self._fields.items()}
 
+    def look_ahead(self, indices: Tensor) -> None:
+        """Begin to fetch what the records at ``indices`` need, where it lies elsewhere."""
+        rows = indices if self._rows is None else self._rows[indices]
+        for values in self._fields.values():
+            if self.blocks is not None and hasattr(values, "look_ahead"):
+                values.look_ahead(rows)
+
     def column(self, name: str) -> Tensor:
         """One field of every record, shape [n, ...]: the labels, without reading the images."""
         values = self._fields[name]
@@ -87,6 +97,9 @@ class ArrayDataset:
     def part(self, rows: Tensor, suffix: str) -> Self:
         """The records at ``rows`` (int64 [m]) as a data set of its own, named ``name:suffix``; nothing is copied."""
         chosen = copy.copy(self)
+        if self.blocks is not None:
+            rows = rows.sort().values
+            chosen.blocks = self.blocks[rows]
         chosen.splits = {}
         chosen._rows = rows if self._rows is None else self._rows[rows]
         order = rows.tolist()

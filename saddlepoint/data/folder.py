@@ -72,7 +72,7 @@ class Damage:
         num_files: image files found; max(1, 1 %) of them may be unreadable.
     """
 
-    root: Path
+    root: Path | str
     num_files: int
     reasons: dict[str, str] = field(default_factory=dict)
 
@@ -192,7 +192,7 @@ def _pack(found: Found, key: str, resolution: Resolution | None, channels: int |
     headers = _on_all_cores(found, range(len(found.paths)), read_header, damage)
     damage.check()
     if resolution is None:
-        _check_sizes(found.root, headers, wide)
+        check_sizes(found.root, Counter((header.width, header.height) for header in headers.values()), wide)
     channels = channels or (1 if all(header.grey for header in headers.values()) else 3)
     names, labels = [], []
     with PackWriter(key) as writer:
@@ -226,20 +226,21 @@ def _on_all_cores(found: Found, rows: Sequence[int], read: Callable[[Path | IO[b
         for part in batched(rows, CHUNK):
             for row, result in zip(part, workers.map(attempt, part), strict=True):
                 if isinstance(result, Exception):
-                    damage.reasons[found.paths[row]] = _reason(result)
+                    damage.reasons[found.paths[row]] = reason_of(result)
                 else:
                     results[row] = result
     return results
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
+    """Why a file cannot be read, in a few words."""
     if type(error).__name__ == "UnidentifiedImageError":
         return "not a readable image"
     return str(error).strip().split("\n")[0][:120] or type(error).__name__
 
 
-def _check_sizes(root: Path, headers: dict[int, Header], wide: int) -> None:
-    sizes = Counter((header.width, header.height) for header in headers.values())
+def check_sizes(root: Path | str, sizes: Counter[tuple[int, int]], wide: int = 1) -> None:
+    """Refuse images that are not of one size, ``wide`` times as wide as high, where no size was asked for."""
     (width, height), _ = sizes.most_common(1)[0]
     if len(sizes) == 1 and width == wide * height:
         return

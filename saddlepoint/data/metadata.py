@@ -90,7 +90,7 @@ def attach(data: ArrayDataset, metadata: Metadata) -> ArrayDataset:
     fields = {name: data.column(name) for name in data.spec.fields}
     spec, shapes = data.spec, dict(data.spec.shapes)
     if metadata.has("label"):
-        fields["label"], classes = _classes([row["label"] for row in rows], metadata.source, metadata.class_names)
+        fields["label"], classes = classes_in([row["label"] for row in rows], metadata.source, metadata.class_names)
         spec = dataclasses.replace(spec, num_classes=len(classes), class_names=classes)
     if metadata.has("attributes"):
         fields["attributes"] = torch.tensor([row["attributes"] for row in rows], dtype=torch.float32)
@@ -192,8 +192,18 @@ def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:NAMED]) + (", ..." if len(names) > NAMED else "")
 
 
-def _classes(labels: list[Any], source: str, names: tuple[str, ...] = ()) -> tuple[torch.Tensor, tuple[str, ...]]:
-    """Labels int64 [n] and the names of the classes."""
+def classes_in(labels: list[Any], source: str, names: tuple[str, ...] = ()) -> tuple[torch.Tensor, tuple[str, ...]]:
+    """Labels as numbers, and the names of the classes.
+
+    Args:
+        labels: n words, or n whole numbers from 0 on.
+        source: of them, for messages.
+        names: of the classes, where the source says them.
+    Returns:
+        int64 [n], and one name a class.
+    Raises:
+        DataError: for labels that are empty, neither, or outside the classes.
+    """
     numbers = [_number(label) for label in labels]
     outside = [label for label, number in zip(labels, numbers, strict=True) if names and (number is None or not 0 <= number < len(names))]
     if outside:

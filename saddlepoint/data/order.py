@@ -8,6 +8,8 @@ from torch import Tensor
 from saddlepoint.data.records import Dataset
 from saddlepoint.draws import derive_seed
 
+LANES = 8  # of a stream, at most
+
 
 class Order:
     """The stream of record indices of a run, a pure function of (seed, position).
@@ -72,7 +74,7 @@ class LaneOrder:
     ([0, 1, 2, 3, 4, 5], [False, False, False, True, True, True])
     """
 
-    def __init__(self, blocks: Tensor, seed: int, lanes: int = 8) -> None:
+    def __init__(self, blocks: Tensor, seed: int, lanes: int = LANES) -> None:
         if not len(blocks):
             raise ValueError("LaneOrder needs at least one record.")
         kinds, counts = torch.unique_consecutive(blocks, return_counts=True)

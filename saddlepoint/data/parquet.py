@@ -15,6 +15,7 @@ import itertools
 import json
 import re
 import threading
+from collections import OrderedDict
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -96,22 +97,29 @@ def _splits(root: Path, found: TableFound, data: ArrayDataset) -> dict[str, torc
 class Table:
     """One file, read in the pieces that it was written in: a Parquet file's row groups, an Arrow file's batches.
 
+    Args:
+        path: of the file, or its name where it is given open.
+        file: a Parquet file, open.
+        held: pieces kept in memory.
     Attributes:
         image: name of the column of images.
         others: names of the columns beside it that are read.
         classes: names of the classes, where the table says them.
+        sizes: rows of each piece.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path, self.state = path, f"{path.stat().st_size} {path.stat().st_mtime_ns}"
+    def __init__(self, path: Path, file: IO[bytes] | None = None, held: int = 1) -> None:
+        self.path, self.file = path, file
+        self.state = "" if file else f"{path.stat().st_size} {path.stat().st_mtime_ns}"
         self._arrow = arrow()
         self._lock = threading.Lock()
-        self._held: tuple[int, Any] = (-1, None)
+        self._held: OrderedDict[int, Any] = OrderedDict()
+        self._most = held
         try:
             self._open()
         except (OSError, self._arrow.ArrowException) as error:
             raise DataError(f"{path} cannot be read as a table ({str(error).splitlines()[0]}). Get it again.") from None
-        self._starts: list[int] = [0, *itertools.accumulate(self._sizes)]
+        self._starts: list[int] = [0, *itertools.accumulate(self.sizes)]
         self.image = self._image_column()
         self.label, self.classes = self._label_column()
         plain = self._arrow.types
@@ -131,9 +139,12 @@ class Table:
         """
         piece = bisect.bisect_right(self._starts, row) - 1
         with self._lock:
-            if self._held[0] != piece:
-                self._held = (piece, self._piece(piece))
-            value = self._held[1][row - self._starts[piece]].as_py()
+            if piece not in self._held:
+                self._held[piece] = self._piece(piece)
+            self._held.move_to_end(piece)
+            while len(self._held) > self._most:
+                self._held.popitem(last=False)
+            value = self._held[piece][row - self._starts[piece]].as_py()
         content = value.get("bytes") if isinstance(value, dict) else value
         if content is None:
             raise ValueError("the row has no bytes of an image, only its path" if value else "the row is empty")
@@ -153,16 +164,16 @@ class Table:
         if self.path.suffix == ".parquet":
             import pyarrow.parquet
 
-            file = self._file = pyarrow.parquet.ParquetFile(self.path)
-            self.schema = file.schema_arrow
-            self._sizes = [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)]
+            opened = self._file = pyarrow.parquet.ParquetFile(self.file or self.path)
+            self.schema = opened.schema_arrow
+            self.sizes = [opened.metadata.row_group(i).num_rows for i in range(opened.num_row_groups)]
             return
         source = pa.memory_map(str(self.path))
         feather = source.read(6) == b"ARROW1"
         source.seek(0)
         self._file = (pa.ipc.open_file if feather else pa.ipc.open_stream)(source).read_all()  # mapped, not read
         self.schema = self._file.schema
-        self._sizes = [len(chunk) for chunk in self._file.column(0).chunks] if self._file.num_columns else []
+        self.sizes = [len(chunk) for chunk in self._file.column(0).chunks] if self._file.num_columns else []
 
     def _piece(self, piece: int) -> Any:
         if self.path.suffix == ".parquet":

@@ -21,7 +21,7 @@ from saddlepoint.data.arrays import SPLITS, ArrayDataset, split_rows
 from saddlepoint.data.audio import open_audio
 from saddlepoint.data.dna import open_fasta
 from saddlepoint.data.folder import IMAGE_SUFFIXES, folder_key, open_folder, open_with
-from saddlepoint.data.hub import open_hub
+from saddlepoint.data.hub import open_hub, urls_of
 from saddlepoint.data.images import Resolution, size_of
 from saddlepoint.data.meshes import open_meshes
 from saddlepoint.data.packed import is_packed, open_packed
@@ -60,6 +60,8 @@ def open_data(name_or_path: str, *, resolution: Resolution | None = None, channe
     if colon and kind in PREFIXES and not Path(whole).expanduser().exists():
         if root is not None:
             raise UsageError(f"A root is for public sets ({', '.join(_public())}); {whole} is none. Leave the root out.")
+    if place.startswith("//"):
+        kind, place = "stream", whole
         return PREFIXES[kind](place, Request(name=whole, resolution=resolution, channels=channels), split)
     request = Request(name=whole, resolution=resolution, channels=channels, root=root)
     if whole in SOURCES:
@@ -108,6 +110,14 @@ def _hub(place: str, request: Request, split: str | None) -> ArrayDataset:
 def _side(name: str, request: Request) -> ArrayDataset:
     return open_data(name, resolution=request.resolution, channels=request.channels)
 
+def _stream(place: str, request: Request, split: str | None) -> ArrayDataset:
+    """Shards at a path, at a URL, or on the hub."""
+    from saddlepoint.data.streaming import open_stream
+
+    urls = urls_of(place.removeprefix("hf:")) if place.startswith("hf:") else [place]
+    return _part(open_stream(urls, request), split, place.rpartition("/")[2])
+
+
 
 def _voxels(place: str, request: Request, split: str | None) -> ArrayDataset:
     return _part(open_voxels(place, request), split, folder_key(Path(place)))
@@ -133,6 +143,7 @@ PREFIXES: dict[str, Prefix] = {
     "voxels": _voxels,
     "meshes": _meshes("y"),
     "video": _recordings(open_video),
+    "stream": _stream,
     "audio": _recordings(open_audio),
     "meshes-z": _meshes("z"),
     "fasta": _recordings(open_fasta),

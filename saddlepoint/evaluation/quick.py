@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from saddlepoint.data.order import order_of
 from saddlepoint.data.records import Dataset
 from saddlepoint.draws import derive_seed
 from saddlepoint.errors import UsageError
@@ -61,6 +62,8 @@ class QuickScorer:
             )
         rng = torch.Generator().manual_seed(derive_seed("quick score", seed))
         chosen = torch.randperm(records, generator=rng)[: self.num_real + self.num_fake]
+        if getattr(dataset, "blocks", None) is not None:  # of a stream, from few shards
+            chosen = order_of(dataset, derive_seed("quick score", seed)).indices(0, len(chosen))
         samples = dataset.records(chosen)["image" if self.kind == "image" else "point"]
         self.metric = "quick_frechet" if self.kind == "image" else "sliced_wasserstein"
         self._features = QuickFeatures(device) if self.kind == "image" else None

@@ -8,9 +8,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import torch
 from torch import Tensor
 
+from saddlepoint.data.arrays import ArrayDataset
 from saddlepoint.data.augmenting import augment
-from saddlepoint.data.order import order_of
+from saddlepoint.data.order import LaneOrder, Order, order_of
 from saddlepoint.data.records import Batch, Dataset, to_device
+
+FAR_AHEAD = 16  # batches that shards are asked for ahead
 
 
 class LazyBatch(Batch):
@@ -68,7 +71,7 @@ class Feed:
         dtype: torch.dtype,
         augmentations: Sequence[str] = (),
     ) -> None:
-        self.data, self.order = data, order_of(data, seed)
+        self.data, self.order, self._far = data, order_of(data, seed), order_of(data, seed)
         self.seed, self.augmentations = seed, augmentations
         self.rank, self.processes = rank, processes
         self.resize(batch)
@@ -91,14 +94,19 @@ class Feed:
         self.position += self.batch
         ahead = (self.position, self.batch)
         self._ahead = (ahead, self._pool.submit(self._read, *ahead))
+        if isinstance(self.data, ArrayDataset) and self.data.blocks is not None:
+            self.data.look_ahead(self._own(self._far, self.position + FAR_AHEAD * self.batch, self.batch))
         return to_device(records, self.device, self.dtype)
 
     def _read(self, position: int, batch: int) -> dict[str, Tensor]:
-        own = batch // self.processes
-        first = self.rank * own
-        indices = self.order.batch(position, batch)[first : first + own]
-        places = torch.arange(position + first, position + first + own)
+        indices, first = self._own(self.order, position, batch), position + self.rank * (batch // self.processes)
+        places = torch.arange(first, first + len(indices))
         return {**augment(self.data.records(indices), self.augmentations, seed=self.seed, positions=places), "index": indices}
+
+    def _own(self, order: Order | LaneOrder, position: int, batch: int) -> Tensor:
+        """The records of a whole batch that this process reads."""
+        own = batch // self.processes
+        return order.batch(position, batch)[self.rank * own :][:own]
 
     def close(self) -> None:
         """Stop fetching ahead."""
