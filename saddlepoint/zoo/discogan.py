@@ -13,7 +13,8 @@ from saddlepoint.zoo.catalogue import recipe
 from saddlepoint.zoo.pix2pix import partner_shape
 
 # The released code: 64 pixels, batches of 64, Adam 2e-4 (.5, .999) with weight decay 1e-5; r .01 for 10,000 iterations, then .5. Its default
-# of 5,000 epochs is an upper bound: 100,000 iterations here, which are 33,333 rounds of one D move and two of G. Small: a quarter of the width, Adam 5e-4.
+# of 5,000 epochs is an upper bound: 100,000 iterations here, which are 33,333 rounds of one D move and two of G. Small: a quarter of the width,
+# Adam 5e-4.
 PAPER = DiscoConfig(batch=64, rounds=33_333, resolution=64)
 SMALL = replace(PAPER, resolution=32, batch=32, width=16, d_width=16, rounds=2_000, curriculum=400, optimizer=Adam(lr=5e-4, weight_decay=1e-5))
 ARMS: dict[str, dict[str, Any]] = {"recongan": {"arm": "recongan"}, "gan": {"arm": "gan"}, "bottleneck": {"bottleneck": 100}}  # Figure 2; model.py
