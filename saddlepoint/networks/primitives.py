@@ -1,6 +1,7 @@
 """The convolution, its adjoint and its kernel's gradient as plain functions, each by whichever way is the fastest.
 
-Winograd's algorithm where kernels are large (on a CPU), and otherwise torch's own convolutions: in groups the one of two that is the faster.
+Winograd's algorithm where kernels are large (on a CPU), a convolution of the small image where the large one has few channels, and otherwise torch's
+own convolutions: in groups the one of two that is the faster.
 Form is (stride, padding, groups). Axes: n batch, c channels in, o channels out, h w image, k kernel.
 """
 
@@ -13,6 +14,7 @@ from torch import Tensor
 from saddlepoint.networks import winograd, winograd3
 
 Form = tuple[int, int, int]
+FEW = 4  # channels of an image up to which it is made place by place of its 2x2 blocks
 LARGE = 2**19  # bytes of one image in groups from which, on a CPU, torch's gradient by the image is faster than its convolution; below it slower
 
 
@@ -36,6 +38,8 @@ def adjoint(y: Tensor, kernel: Tensor, bias: Tensor | None, form: Form, shape: t
         return _plus(winograd.adjoint(y, kernel), bias)
     if winograd3.fits(y, kernel.shape, *form):
         return winograd3.adjoint(y, kernel, bias)
+    if extra == [0, 0] and kernel.shape[1] <= FEW and winograd.halves(y, kernel.shape, *form):
+        return _plus(_to_few(y, kernel), bias)
     if groups == 1:
         return F.conv_transpose2d(y, kernel, bias, stride, padding, extra)
     if _turns(y, kernel, form) and not _is_large(y):
@@ -57,6 +61,24 @@ def _gradients(y: Tensor, x: Tensor, kernel: Tensor, form: Form, which: int) -> 
     stride, padding, groups = form
     settings = (None, (stride, stride), (padding, padding), (1, 1), False, (0, 0), groups, (which == 0, which == 1, False))
     return torch.ops.aten.convolution_backward(y, x, kernel, *settings)[which]  # type: ignore[no-any-return]
+
+
+def _to_few(y: Tensor, kernel: Tensor) -> Tensor:
+    """The adjoint of a 4x4 convolution of stride 2 and padding 1, [n, o, h, w] to [n, c, 2h, 2w].
+
+    Each place in the 2x2 blocks of the padded image is a 2x2 convolution of y, and all four are made at once; torch's takes as long for one channel
+    as for sixteen.
+    """
+    (n, o, h, w), c = y.shape, kernel.shape[1]
+    taps = kernel.view(o, c, 2, 2, 2, 2).permute(3, 5, 1, 0, 2, 4).reshape(4 * c, o, 2, 2)  # o c tap_h a tap_w b -> (a b c) o tap_h tap_w
+    taps = taps.flip(2, 3).contiguous(memory_format=torch.channels_last)
+    blocks = F.conv2d(y, taps, None, 1, 1).permute(0, 2, 3, 1).reshape(n, h + 1, w + 1, 2, 2, c)  # n h+1 w+1 a b c
+    image = torch.empty((n, c, 2 * h, 2 * w), dtype=y.dtype, device=y.device, memory_format=torch.channels_last)
+    places = image.permute(0, 2, 3, 1).view(n, h, 2, w, 2, c)
+    for a in (0, 1):
+        for b in (0, 1):  # the padding takes the first row and column: place a of block i is pixel 2 i + a - 1
+            places[:, :, 1 - a, :, 1 - b] = blocks[:, 1 - a : h + 1 - a, 1 - b : w + 1 - b, a, b]
+    return image
 
 
 def _plus(y: Tensor, bias: Tensor | None) -> Tensor:

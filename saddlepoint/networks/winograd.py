@@ -34,12 +34,17 @@ def fits(small: Tensor, weight: tuple[int, ...], stride: int, padding: int, grou
         groups: of its channels.
         least: product of the kernel's channels from which it gains.
     """
+    if weight[0] * weight[1] < least or not halves(small, weight, stride, padding, groups):
+        return False
+    return small.shape[2] % 2 == 0 and small.shape[3] % 2 == 0
+
+
+def halves(small: Tensor, weight: tuple[int, ...], stride: int, padding: int, groups: int) -> bool:
+    """Whether a convolution has a 4x4 kernel, stride 2 and padding 1, on a CPU in float32 or float64; arguments as of :func:`fits`."""
     if torch.compiler.is_exporting():  # other programs choose for themselves
         return False
-    if weight[0] * weight[1] < least or tuple(weight[2:]) != (4, 4) or (stride, padding, groups) != (2, 1, 1):
-        return False
-    even = small.shape[2] % 2 == 0 and small.shape[3] % 2 == 0
-    return even and small.device.type == "cpu" and small.dtype in (torch.float32, torch.float64)
+    kind = tuple(weight[2:]) == (4, 4) and (stride, padding, groups) == (2, 1, 1)
+    return kind and small.device.type == "cpu" and small.dtype in (torch.float32, torch.float64)
 
 
 def convolve(x: Tensor, kernel: Tensor) -> Tensor:
