@@ -2,8 +2,11 @@
 
     text:FILE                           words, cut at white space
     chars:FILE                          characters
+    abc:FILE                            tunes in ABC notation
     text:FILE?length=20&min_count=2     at most 20 tokens a record, longer ones left out; tokens seen once are unknown
+    abc:FILE?transpose=5                each tune also up to 5 semitones higher and lower, for ``--augment-data transpose``
 
+FILE may be a folder: its .txt files (.abc files of tunes) are read one after the other, in the order of their names.
 Other ways to read a file are entries of :data:`saddlepoint.data.vocabulary.TOKENISERS`.
 """
 
@@ -36,10 +39,14 @@ def open_sequences(place: str, request: Request, tokeniser: Tokeniser) -> ArrayD
         UsageError: for an unknown option, or a resolution.
     """
     if request.resolution is not None or request.channels is not None:
-        raise UsageError(f"{request.name} holds sequences, which have no resolution and no channels. Leave those settings out.")
-    file, options = read_options(place, {"length": 0, "min_count": 1})
+        raise UsageError(
+            f"{request.name} holds sequences, which have no resolution and no channels. Leave those settings out, or choose a recipe for sequences: "
+            "sequence-mle, pg-bleu, seqgan, maligan."
+        )
+    file, options = read_options(place, {"length": 0, "min_count": 1} | ({"transpose": 0} if tokeniser.transposed else {}))
     limit, min_count = int(options["length"]), int(options["min_count"])
-    records = [(line, tokeniser.split(record)) for line, record in tokeniser.records(_text(Path(file).expanduser()))]
+    text = "\n".join(_text(path, tokeniser.encoding) for path in _files(Path(file).expanduser(), tokeniser))
+    records = [(line, tokeniser.split(record)) for line, record in tokeniser.records(text)]
     records = [(line, tokens) for line, tokens in records if tokens]
     kept = [(line, tokens) for line, tokens in records if not limit or len(tokens) <= limit]
     sequences, where = [tokens for _, tokens in kept], [line for line, _ in kept]
@@ -47,27 +54,42 @@ def open_sequences(place: str, request: Request, tokeniser: Tokeniser) -> ArrayD
     if longest < LEAST:
         raise DataError(_too_short(file, tokeniser, len(records), longest, limit))
     length = limit or longest
-    vocabulary = make_vocabulary(sequences, min_count)
-    tokens = encode(sequences, vocabulary, length, where=where)
-    digest = hashlib.sha256(f"{content_hash({'tokens': tokens})} {vocabulary}".encode()).hexdigest()[:16]
+    keys = [each for k in range(1, int(options.get("transpose", 0)) + 1) for each in (k, -k)]
+    moved = [tokeniser.transposed(tokens, k) for tokens in sequences for k in keys] if tokeniser.transposed else []
+    vocabulary = make_vocabulary([*sequences, *moved], min_count)
+    fields = {"tokens": encode(sequences, vocabulary, length, where=where)}
+    if moved:
+        fields["transposed"] = encode(moved, vocabulary, length).view(len(sequences), len(keys), length)
+    digest = hashlib.sha256(f"{content_hash(fields)} {vocabulary}".encode()).hexdigest()[:16]
     spec = DataSpec(
         name=request.name,
         kind="sequence",
         shape=(length,),
         num_records=len(sequences),
         content_hash=digest,
-        fields=("tokens",),
+        fields=tuple(fields),
+        shapes={name: tuple(values.shape[1:]) for name, values in fields.items() if name != "tokens"},
         vocabulary=vocabulary,
     )
-    return ArrayDataset({"tokens": tokens}, spec, notes=_notes(records, sequences, vocabulary, length, tokeniser))
+    return ArrayDataset(fields, spec, notes=_notes(records, sequences, vocabulary, length, tokeniser))
 
 
-def _text(path: Path) -> str:
-    if not path.is_file():
-        raise DataError(f"There is no file {path}. Check the path; sequences are read from one text file, such as text:poems.txt.")
+def _files(path: Path, tokeniser: Tokeniser) -> list[Path]:
+    if path.is_file():
+        return [path]
+    found = sorted(file for file in path.rglob("*") if file.suffix.lower() in tokeniser.suffixes and file.is_file())
+    if not found:
+        what = f"no {' or '.join(tokeniser.suffixes)} file in" if path.is_dir() else "no file"
+        raise DataError(
+            f"There is {what} {path}. Check the path; sequences are read from text, such as {tokeniser.name}:FILE{tokeniser.suffixes[0]}."
+        )
+    return found
+
+
+def _text(path: Path, encoding: str) -> str:
     content = path.read_bytes()
     try:
-        return content.decode("utf-8-sig")
+        return content.decode(encoding)
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise DataError(

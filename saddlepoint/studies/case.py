@@ -48,8 +48,9 @@ def open_case(
 ) -> Case:
     """Build what is to be timed; the arguments are those of :func:`saddlepoint.studies.bench.bench`."""
     entry = find_recipe(recipe)
-    kind = "image" if "image" in entry.needs else "points"
-    preset = preset or ("small" if kind == "image" else "toy")
+    kind = next(kind for kind in ("image", "sequence", "points") if kind in entry.needs or kind == "points")
+    preset = preset or ("toy" if kind == "points" else "small")
+    data = "oracle-small" if kind == "sequence" and data is None else data
     config = entry.preset(preset)
     if resolution is not None and kind == "points" and data is None:
         raise UsageError(f"{recipe} plays on points, which have no resolution. Leave --resolution out.")
