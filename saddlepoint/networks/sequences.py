@@ -107,14 +107,18 @@ def draw_tokens(probs: Tensor, u: Tensor) -> Tensor:
 def _search(edges: Tensor, u: Tensor) -> Tensor:
     """The first place where the running sum [r, 1, v] exceeds u of its whole."""
     if u.shape[1] > 8:
-        return torch.searchsorted(edges[:, 0], u * edges[:, 0, -1:], right=True).clamp_(max=edges.shape[2] - 1)
+        return torch.searchsorted(edges[:, 0], _inside(edges, u * edges[:, :, -1]), right=True)
     return _find(edges, u * edges[:, :, -1])
 
 
 def _find(edges: Tensor, target: Tensor) -> Tensor:
-    """Number of edges [r, k, w] up to the target [r, k], which rounding is kept from pushing out of the block."""
-    last = edges[..., -1] * (1 - 2 * torch.finfo(edges.dtype).eps)
-    return (edges <= target.clamp_min(0).minimum(last)[..., None]).sum(-1)
+    """How many edges [r, k, w] are up to the target [r, k]."""
+    return (edges <= _inside(edges, target)[..., None]).sum(-1)
+
+
+def _inside(edges: Tensor, target: Tensor) -> Tensor:
+    """The target, kept between 0 and the last edge, which rounding might push it out of."""
+    return target.clamp_min(0).minimum(edges[..., -1] * (1 - 2 * torch.finfo(edges.dtype).eps))
 
 
 @torch.no_grad()
@@ -129,10 +133,10 @@ def draw_next(output: nn.Linear, features: Tensor, u: Tensor, temperature: float
     """
     at_once = max(1, (ON_CPU if features.device.type == "cpu" else ELSEWHERE) // output.out_features)
     rows, v = min(len(features), at_once), output.out_features
-    logits, probs = features.new_empty(rows, v), features.new_empty(rows, v)
+    logits, probs = output.weight.new_empty(rows, v), output.weight.new_empty(rows, v)
     weight = torch.cat([output.weight, output.bias[:, None]], 1).T / temperature  # h+1 v: one product, without a copy of the bias for every row
-    features, drawn = F.pad(features, (0, 1), value=1.0), []
-    for part, numbers in zip(torch.split(features, at_once), torch.split(u.to(features.dtype), at_once), strict=True):
+    features, drawn = F.pad(features.to(weight.dtype), (0, 1), value=1.0), []
+    for part, numbers in zip(torch.split(features, at_once), torch.split(u.to(weight.dtype), at_once), strict=True):
         m = len(part)
         torch.mm(part, weight, out=logits[:m])
         torch.softmax(logits[:m], 1, out=probs[:m])

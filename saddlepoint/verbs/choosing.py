@@ -63,7 +63,9 @@ def choose_recipe(data: str, device: str = "cpu") -> Choice:
     if holds_sequences(data):
         spec = open_data(data).spec
         found = f"No recipe was named. {spec.name} holds {spec.num_records} sequences of up to {spec.shape[0]} tokens: sequence-mle, preset small."
-        return Choice("sequence-mle", "small", (found, "It learns their likelihood; seqgan and maligan begin with it and go on; see docs/sequences.md."))
+        return Choice(
+            "sequence-mle", "small", (found, "It learns their likelihood; seqgan and maligan begin with it and go on; see docs/sequences.md.")
+        )
     spec = open_data(data, resolution=None if is_packed(Path(data)) else 32).spec
     if spec.kind == "volume":
         found = f"No recipe was named. {spec.name} holds {spec.num_records} volumes: 3d-gan, preset small."
