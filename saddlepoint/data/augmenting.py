@@ -54,24 +54,26 @@ Change = Callable[[Records, Chance], dict[str, Tensor]]
 
 @dataclass(frozen=True)
 class Augmentation:
-    """One of the registered: its kinds of data, what it does in plain words, and the function."""
+    """One of the registered: its kinds of data, what it does in plain words, the function, and a field that it needs, with how to ask for it."""
 
     name: str
     kinds: tuple[str, ...]
     title: str
     change: Change
+    needs: tuple[str, str] | None = None
 
 
 AUGMENTATIONS: dict[str, Augmentation] = {}
 
 
-def augmentation(name: str, *, kinds: tuple[str, ...], title: str) -> Callable[[Change], Change]:
+def augmentation(name: str, *, kinds: tuple[str, ...], title: str, needs: tuple[str, str] | None = None) -> Callable[[Change], Change]:
     """Register a function (fields of n records on the CPU as they were read, chance) -> the same fields.
 
     Args:
         name: for ``--augment-data``.
         kinds: of data (``DataSpec.kind``) that it is for.
         title: what it does.
+        needs: a field that the data must have, and how their reader is asked for it.
     Raises:
         ValueError: for a second one of that name.
     """
@@ -79,7 +81,7 @@ def augmentation(name: str, *, kinds: tuple[str, ...], title: str) -> Callable[[
     def register(change: Change) -> Change:
         if name in AUGMENTATIONS:
             raise ValueError(f"two augmentations are named {name!r}")
-        AUGMENTATIONS[name] = Augmentation(name, kinds, title, change)
+        AUGMENTATIONS[name] = Augmentation(name, kinds, title, change, needs)
         return change
 
     return register
@@ -99,6 +101,9 @@ def check_augmentations(names: Sequence[str], spec: DataSpec) -> None:
             raise UsageError(
                 f"{name} augments {' and '.join(AUGMENTATIONS[name].kinds)} data; {spec.name} holds {spec.kind}. For it there is: {fitting}."
             )
+        needed, how = AUGMENTATIONS[name].needs or (spec.fields[0], "")
+        if needed not in spec.fields:
+            raise UsageError(f"{name} needs the field {needed!r}, which {spec.name} does not have. Ask its reader for it: {how}.")
     if len({*names}) < len(names):
         raise UsageError(f"Each augmentation is named once; came {', '.join(names)}.")
 

@@ -42,6 +42,7 @@ class Cut:
         fields: parts and int64 [n], where windows begin -> fields of the records, the sample first.
         short: what a recording needs to be long enough, for messages.
         asked: everything that the parts depend on, for the cache.
+        vocabulary: of tokens.
     """
 
     kind: Kind
@@ -51,6 +52,7 @@ class Cut:
     fields: Callable[[Tensor, Tensor], dict[str, Windows]]
     short: str
     asked: Mapping[str, Any]
+    vocabulary: tuple[str, ...] = ()
 
 
 def find_recordings(root: Path, suffixes: Collection[str], frames: Collection[str] = ()) -> list[Path]:
@@ -114,6 +116,7 @@ def open_recordings(name: str, root: Path, paths: list[Path], read: Read, cut: C
         content_hash=hashlib.sha256(f"{packed.content_hash}:{cut.num_parts}:{cut.step}:{shape}".encode()).hexdigest()[:16],
         fields=tuple(fields),
         shapes=shapes,
+        vocabulary=cut.vocabulary,
     )
     return ArrayDataset(fields, spec, names=[packed.names[start] for start in starts.tolist()], notes=packed.notes)
 

@@ -8,13 +8,14 @@ from pathlib import Path
 import saddlepoint.data.drawn_clips
 import saddlepoint.data.drawn_dna
 import saddlepoint.data.drawn_faces
-import saddlepoint.data.oracle
 import saddlepoint.data.offered
+import saddlepoint.data.oracle
 import saddlepoint.data.pairs
 import saddlepoint.data.public
 import saddlepoint.data.shapes3d
 import saddlepoint.data.shipped
-import saddlepoint.data.toys  # noqa: F401  (these register their sources)
+import saddlepoint.data.toys
+import saddlepoint.data.transposing  # noqa: F401  (these register their sources, and music's augmentation)
 from saddlepoint.data import hdf5
 from saddlepoint.data.archives import find_in_shards, find_in_zip, shards_of
 from saddlepoint.data.arrayfile import SUFFIXES, holds_arrays, open_array_file
@@ -24,6 +25,7 @@ from saddlepoint.data.dna import open_fasta
 from saddlepoint.data.folder import IMAGE_SUFFIXES, folder_key, open_folder, open_with
 from saddlepoint.data.hub import open_hub, urls_of
 from saddlepoint.data.images import Resolution, size_of
+from saddlepoint.data.melody import open_midi
 from saddlepoint.data.meshes import open_meshes
 from saddlepoint.data.packed import is_packed, open_packed
 from saddlepoint.data.pairs import open_domains, open_pairs
@@ -31,8 +33,8 @@ from saddlepoint.data.parquet import open_tables, tables_of
 from saddlepoint.data.registry import SOURCES, DataCard, Request
 from saddlepoint.data.sequences import open_sequences
 from saddlepoint.data.video import open_video
-from saddlepoint.data.volumes import open_voxels
 from saddlepoint.data.vocabulary import TOKENISERS, Tokeniser
+from saddlepoint.data.volumes import open_voxels
 from saddlepoint.errors import DataError, UsageError, nearest
 
 
@@ -58,11 +60,11 @@ def open_data(name_or_path: str, *, resolution: Resolution | None = None, channe
     """
     whole, split = _cut(name_or_path)
     kind, colon, place = whole.partition(":")
+    if place.startswith("//"):
+        kind, place = "stream", whole
     if colon and kind in PREFIXES and not Path(whole).expanduser().exists():
         if root is not None:
             raise UsageError(f"A root is for public sets ({', '.join(_public())}); {whole} is none. Leave the root out.")
-    if place.startswith("//"):
-        kind, place = "stream", whole
         return PREFIXES[kind](place, Request(name=whole, resolution=resolution, channels=channels), split)
     request = Request(name=whole, resolution=resolution, channels=channels, root=root)
     if whole in SOURCES:
@@ -108,9 +110,6 @@ def _hub(place: str, request: Request, split: str | None) -> ArrayDataset:
     return _part(open_hub(place, request), split, place)
 
 
-def _side(name: str, request: Request) -> ArrayDataset:
-    return open_data(name, resolution=request.resolution, channels=request.channels)
-
 def _stream(place: str, request: Request, split: str | None) -> ArrayDataset:
     """Shards at a path, at a URL, or on the hub."""
     from saddlepoint.data.streaming import open_stream
@@ -118,6 +117,9 @@ def _stream(place: str, request: Request, split: str | None) -> ArrayDataset:
     urls = urls_of(place.removeprefix("hf:")) if place.startswith("hf:") else [place]
     return _part(open_stream(urls, request), split, place.rpartition("/")[2])
 
+
+def _side(name: str, request: Request) -> ArrayDataset:
+    return open_data(name, resolution=request.resolution, channels=request.channels)
 
 
 def _voxels(place: str, request: Request, split: str | None) -> ArrayDataset:
@@ -141,13 +143,14 @@ PREFIXES: dict[str, Prefix] = {
     "pairs": _pairs,
     "domains": _domains,
     "hf": _hub,
+    "stream": _stream,
     "voxels": _voxels,
     "meshes": _meshes("y"),
     "video": _recordings(open_video),
-    "stream": _stream,
     "audio": _recordings(open_audio),
     "meshes-z": _meshes("z"),
     "fasta": _recordings(open_fasta),
+    "midi": _recordings(open_midi),
     **{name: _sequences(tokeniser) for name, tokeniser in TOKENISERS.items()},
 }  # how a path is to be read: place, request, split -> data
 

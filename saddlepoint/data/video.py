@@ -1,8 +1,8 @@
 """Clips of moving pictures: ``video:PATH?frames=16&step=16&every=1``.
 
 PATH is a video file, a folder of them, a folder of frames, or a folder of such folders; sub-folders of several are classes. A clip is ``frames``
-pictures, of which every ``every``-th is taken; the next begins ``step`` taken pictures later. GIF, animated WebP and PNG and frames are read by Pillow,
-all else by PyAV (the extra ``video``).
+pictures, of which every ``every``-th is taken; the next begins ``step`` taken pictures later. Animated GIF, WebP and PNG files and folders of frames
+are read by Pillow, all else by PyAV (the extra ``video``).
 
 Axes: n clips, t frames, c channels, h w image.
 """

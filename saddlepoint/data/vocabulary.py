@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from saddlepoint.data.abc_notation import tokens_of, transposed, tunes_of
 from saddlepoint.errors import DataError, UsageError
 
 END, UNKNOWN = "<end>", "<unk>"
@@ -34,6 +35,9 @@ class Tokeniser:
         split: text of a record -> its tokens.
         join: tokens -> text.
         records: text of a file -> (number of the line where it begins, text) of each record.
+        suffixes: of the files that are read of a folder.
+        encoding: of files.
+        transposed: tokens higher by so many semitones; None of what is no music.
     """
 
     name: str
@@ -41,17 +45,31 @@ class Tokeniser:
     split: Callable[[str], list[str]]
     join: Callable[[Sequence[str]], str]
     records: Callable[[str], Iterator[tuple[int, str]]] = lines_of
+    suffixes: tuple[str, ...] = (".txt",)
+    encoding: str = "utf-8-sig"
+    transposed: Callable[[Sequence[str], int], list[str]] | None = None
 
 
 TOKENISERS: dict[str, Tokeniser] = {
     "text": Tokeniser(name="text", unit="words", split=str.split, join=" ".join),
     "chars": Tokeniser(name="chars", unit="characters", split=list, join="".join),
+    "abc": Tokeniser(
+        name="abc",
+        unit="notes, bars and marks",
+        split=tokens_of,
+        join=" ".join,
+        records=tunes_of,
+        suffixes=(".abc",),
+        encoding="latin-1",  # of many old collections; the notes are ASCII
+        transposed=transposed,
+    ),
 }
 
 
-def tokeniser_of(name: str) -> Tokeniser:
-    """The tokeniser of a data string by its prefix; words for what has none."""
-    return TOKENISERS.get(name.partition(":")[0], TOKENISERS["text"])
+def tokeniser_of(name: str, vocabulary: Sequence[str]) -> Tokeniser:
+    """The tokeniser of a data string by its prefix; of what has none, characters where every token is one, and words otherwise."""
+    letters = all(len(token) == 1 for token in vocabulary if token not in (END, UNKNOWN))
+    return TOKENISERS.get(name.partition(":")[0], TOKENISERS["chars" if letters else "text"])
 
 
 def make_vocabulary(sequences: Sequence[Sequence[str]], min_count: int = 1) -> tuple[str, ...]:

@@ -85,6 +85,8 @@ def make_generator(config: SequenceConfig, data: Dataset) -> SequenceGenerator:
 class Writes(Protocol):
     """A game whose samples are written as text."""
 
+    vocabulary: tuple[str, ...]
+
     def lines(self, samples: Tensor) -> list[str]:
         """A line of text for each sample."""
         ...
@@ -132,9 +134,7 @@ class SequenceGame(Game):
 
     def lines(self, samples: Tensor) -> list[str]:
         """Sequences as text, one a line, joined as the data were cut; single letters without a space."""
-        join = tokeniser_of(self.data_name).join
-        if ":" not in self.data_name and all(len(word) == 1 for word in self.vocabulary if word != END):
-            join = "".join
+        join = tokeniser_of(self.data_name, self.vocabulary).join
         return [join(words) for words in decode(samples, self.vocabulary)]
 
     def show(self, batch: Batch, draws: Draws) -> list[str]:

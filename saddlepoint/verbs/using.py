@@ -76,7 +76,7 @@ def sample(
         num: how many.
         out: where to write them: .png (one grid), .npy, .npz, or a folder of PNG files; .gif writes a walk of ``num`` samples through the latents;
             None writes nothing. Volumes: .png (shaded pictures), .npy, .npz, .obj, .stl, .ply, .glb (all in one), or a folder of .obj files.
-            Sequences: .txt (a line each), .npy, .npz.
+            Sequences: .txt (a line each), .npy, .npz; of letters .fasta; of music .abc, .mid and .musicxml.
         seed: of the latents.
         checkpoint: "last", "best" or a round.
         label: class of all samples, for conditional recipes; None draws classes too.
@@ -86,6 +86,7 @@ def sample(
     """
     from saddlepoint.evaluation.movie import movie_of
     from saddlepoint.evaluation.samples import draw_samples, write_samples
+    from saddlepoint.report.sequences import write_sequences
     from saddlepoint.report.volumes import write_volumes
 
     if num < 1:
@@ -96,9 +97,8 @@ def sample(
         content = movie_of(game, walkers=num, seed=seed, label=label, truncation=truncation)
         Path(out).parent.mkdir(parents=True, exist_ok=True)
         write_bytes(Path(out), content)
-    elif out is not None and isinstance(game, Writes) and Path(out).suffix == ".txt":
-        Path(out).parent.mkdir(parents=True, exist_ok=True)
-        write_bytes(Path(out), "".join(f"{line}\n" for line in game.lines(samples)).encode())
+    elif out is not None and isinstance(game, Writes) and Path(out).suffix not in (".npy", ".npz"):
+        write_sequences(game.lines(samples), game.vocabulary, opened.about["data"]["name"], Path(out))
     elif out is not None and opened.about["data"]["kind"] == "volume":
         write_volumes(samples, Path(out))
     elif out is not None:
