@@ -105,11 +105,15 @@ def self_bleu(fake: Sequence[Tokens], order: int = 4, *, sample: int = SELF_BLEU
     >>> self_bleu([[1, 2, 3], [1, 2, 3], [1, 2, 3]], order=2)
     1.0
     """
-    chosen = choose(as_sequences(fake, "generated"), sample, seed)
-    if len(chosen) < 2:
-        raise UsageError(f"Self-BLEU compares sequences with each other and needs at least 2; {len(chosen)} came. Draw more samples.")
-    known = _References(chosen, order)
-    return float(np.mean([known.score(sequence, without=index) for index, sequence in enumerate(chosen)]))
+    return float(np.mean(self_bleu_scores(choose(as_sequences(fake, "generated"), sample, seed), order)))
+
+
+def self_bleu_scores(sequences: Sequence[Tokens], order: int = 4) -> list[float]:
+    """The BLEU of each sequence against all others, of which :func:`self_bleu` is the mean."""
+    if len(sequences) < 2:
+        raise UsageError(f"Self-BLEU compares sequences with each other and needs at least 2; {len(sequences)} came. Draw more samples.")
+    known = _References(sequences, order)
+    return [known.score(sequence, without=index) for index, sequence in enumerate(sequences)]
 
 
 def choose(sequences: Sequence[Tokens], sample: int, seed: int) -> list[Tokens]:

@@ -10,7 +10,7 @@ import hashlib
 import json
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -112,7 +112,13 @@ def ngram_jensen_shannon(real: Sequence[Tokens], fake: Sequence[Tokens], order: 
     >>> round(ngram_jensen_shannon([[0, 0, 1, 1]], [[0, 0, 0, 0]], order=1), 6)     # (log2(4/3) + 0.5 log2(2/3) + 0.5) / 2
     0.311278
     """
-    p, q = _distribution(real, order, "real"), _distribution(fake, order, "generated")
+    return divergence_of_counts(_gram_counts(real, order, "real"), _gram_counts(fake, order, "generated"))
+
+
+def divergence_of_counts(real: Mapping[Gram, int], fake: Mapping[Gram, int]) -> float:
+    """The same of counted n-grams, at least one a side."""
+    totals = sum(real.values()), sum(fake.values())
+    p, q = ({gram: count / total for gram, count in side.items()} for side, total in zip((real, fake), totals, strict=True))
     divergence = 0.0
     for own, other in ((p, q), (q, p)):
         divergence += 0.5 * sum(share * math.log2(share / (0.5 * (share + other.get(gram, 0.0)))) for gram, share in own.items())
@@ -215,8 +221,8 @@ def _corpus_scores(
     return scores, errors
 
 
-def _distribution(sequences: Sequence[Tokens], order: int, name: str) -> dict[Gram, float]:
-    """Share of each n-gram among all n-grams of a corpus."""
+def _gram_counts(sequences: Sequence[Tokens], order: int, name: str) -> Counter[Gram]:
+    """How often each n-gram occurs in a corpus."""
     if order < 1:
         raise UsageError(f"n-grams hold at least one token; order {order} came.")
     counts: Counter[Gram] = Counter()
@@ -224,8 +230,7 @@ def _distribution(sequences: Sequence[Tokens], order: int, name: str) -> dict[Gr
         counts.update(ngrams(sequence, order))
     if not counts:
         raise UsageError(f"n-grams of {order} tokens need a sequence of that length; no {name} sequence is so long. Take a smaller order.")
-    total = counts.total()
-    return {gram: count / total for gram, count in counts.items()}
+    return counts
 
 
 def _rows(log_probs: LogProbabilities) -> list[Float64]:

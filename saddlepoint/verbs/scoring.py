@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +19,10 @@ from saddlepoint.games.game import Samples
 from saddlepoint.games.translating import Translates
 from saddlepoint.training import machine
 from saddlepoint.training.checkpoint import list_checkpoints
+from saddlepoint.training.run import Run
 from saddlepoint.verbs.choosing import holds_points
 from saddlepoint.verbs.gathering import Asking, Found, choose_extractor, gather_extras
+from saddlepoint.verbs.scoring_sequences import evaluate_sequences, holds_sequences
 from saddlepoint.verbs.translations import of_translator
 from saddlepoint.verbs.using import as_sampler, load
 
@@ -58,7 +60,8 @@ def evaluate(
         target: a run folder; or a folder of images, a .npy or .npz file, or the name of a data set; or a function of (n, torch.Generator) that makes
             n images float [n, c, h, w] in [-1, 1], or points [n, d].
         against: real data by name or path; None means what the run was trained on.
-        metrics: names, in a sequence or with commas between; see saddlepoint.evaluation.measures.MEASURES. None: the quick score, or "fd".
+        metrics: names, in a sequence or with commas between; see saddlepoint.evaluation.measures.MEASURES, and SEQUENCE_METRICS in
+            scoring_sequences. None: the quick score, or "fd"; of sequences all that can be had.
         extractor: of the features of images: quick, lite0, inception, clip, dinov2, vgg16, a run's own discriminator, or module:attribute.
         weights: file of the extractor's weights, in place of the one in the cache.
         distance: of path lengths and diversity: quick, lite0, vgg16, lpips or module:attribute; None: the extractor's own layers.
@@ -69,7 +72,7 @@ def evaluate(
         num_real: real samples to compare with; None: as many as generated, at most half of the data, so that the rest gives the floor.
         resolution: side that all images are brought to; None: that of the samples.
         checkpoint: of a run: "last", "best" or a round.
-        truncation: of a run's latents or styles; None: none.
+        truncation: of a run's latents or styles, or the temperature of sequences; None: none.
         back: of a run that translates both ways: from the second domain to the first.
         seed: of the latents, of the choice of real samples, and of generated ones where there are more than asked for.
         device: where samples are drawn and features are computed.
@@ -86,10 +89,16 @@ def evaluate(
 
     if num is not None and num < 2:
         raise UsageError(f"At least 2 generated samples are needed; num is {num}.")
-    quick = metrics is None and extractor == "quick" and weights is None and num_real is None
-    names = ["fd"] if metrics is None else [name.strip() for name in metrics.split(",")] if isinstance(metrics, str) else [*metrics]
-    chosen = find_measures(names)
+    sequences = holds_sequences(target, against)
+    quick = metrics is None and extractor == "quick" and weights is None and num_real is None and not sequences
+    named = None if metrics is None else [name.strip() for name in metrics.split(",")] if isinstance(metrics, str) else [*metrics]
     ask = Asking(target, num or (1000 if quick else 10_000), num, seed, None if data_root is None else Path(data_root), truncation, device)
+    if sequences:
+        others = {"weights": weights, "distance": distance, "segmenter": segmenter, "labels": labels, "held_out": held_out, "num_real": num_real}
+        _refuse(others | {"resolution": resolution, "back": back or None, "extractor": None if extractor == "quick" else extractor})
+        return _keep(*evaluate_sequences(ask, against, checkpoint, named), seed)
+    names = ["fd"] if named is None else named
+    chosen = find_measures(names)
     found = _of_run(ask, against, resolution, checkpoint, back) if is_run(target) else _of_samples(ask, against, resolution)
     if quick:
         result = _quick_score(found.fake, found.real, num, seed)
@@ -100,15 +109,26 @@ def evaluate(
         seen_by = choose_extractor(extractor, found, weights, device)
         compared, held = divide(found.real, num_real, found.fake.num, seed)
         result = score(compared, held, found.fake, metrics=names, extractor=seen_by, extras=extras, tell=show)
-    stamp = {"content_hash": found.real.spec.content_hash, "seed": seed, "version": __version__, "commit": machine.commit()}
-    result["protocol"] |= stamp | found.stamp
-    result = found.about | result
-    if found.run is not None:
+    result["protocol"] |= found.stamp
+    return _keep(found.about | result, found.run, found.real.spec.content_hash, seed)
+
+
+def _keep(result: dict[str, Any], run: Run | None, content_hash: str, seed: int) -> dict[str, Any]:
+    """Say which version made a result, and leave it with its run."""
+    result["protocol"] |= {"content_hash": content_hash, "seed": seed, "version": __version__, "commit": machine.commit()}
+    if run is not None:
         try:
-            found.run.append("evaluations.jsonl", result)
+            run.append("evaluations.jsonl", result)
         except StorageError as error:
             result["notes"] = [*result.get("notes", []), f"Not kept with the run: {error}"]
     return result
+
+
+def _refuse(settings: Mapping[str, Any]) -> None:
+    """Settings that sequences do not have."""
+    given = [name for name, value in settings.items() if value is not None]
+    if given:
+        raise UsageError(f"Sequences are scored without {' and '.join(given)}: that is of images. Leave it out.")
 
 
 def is_run(target: object) -> bool:
