@@ -7,7 +7,8 @@ from typing import Any
 
 import saddlepoint.data.offered_emoji
 import saddlepoint.data.offered_idx
-import saddlepoint.data.offered_pictures  # noqa: F401  (these enter their offers and sources)
+import saddlepoint.data.offered_pictures
+import saddlepoint.data.offered_texts  # noqa: F401  (these enter their offers and sources)
 from saddlepoint.data.fetching import Show
 from saddlepoint.data.offers import OFFERS, get, offer_of
 
