@@ -4,6 +4,7 @@
 from saddlepoint.zoo import aae
 from saddlepoint.zoo import acgan
 from saddlepoint.zoo import am_gan
+from saddlepoint.zoo import ambientgan
 from saddlepoint.zoo import autoencoder
 from saddlepoint.zoo import began
 from saddlepoint.zoo import bigan

@@ -32,7 +32,10 @@ SMALL = replace(  # a1 and a2 for an eighth of the voxels and few rounds: what t
     image_size=32,
     kl_weight=0.01,
     reconstruction_weight=5e-3,
-    discriminator_optimizer=Adam(lr=2e-4, beta1=0.5),
+    soft_labels=True,
+    generator_optimizer=Adam(lr=2.5e-3, beta1=0.5, beta2=0.5),
+    discriminator_optimizer=Adam(lr=1e-3, beta1=0.5, beta2=0.5),
+    encoder_optimizer=Adam(lr=1e-3, beta1=0.5),
 )
 
 
