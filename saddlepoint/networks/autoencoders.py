@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from saddlepoint.errors import UsageError
 from saddlepoint.networks.base import Discriminator, Generator, Judgement
 from saddlepoint.networks.initialisation import normal_weights, xavier_weights
-from saddlepoint.networks.layers import doubling, pyramid
+from saddlepoint.networks.layers import Dropout, doubling, pyramid
 
 
 class EBGANMLPDiscriminator(Discriminator):
@@ -29,13 +29,22 @@ class EBGANMLPDiscriminator(Discriminator):
         sample_shape: any, flattened.
         width: units of the hidden layers.
         code_dim: units of the code.
+        hidden: hidden layers before the code, and as many after it.
+        dropout: probability of dropping a hidden unit while training; 0 is off.
     """
 
-    def __init__(self, sample_shape: tuple[int, ...], *, width: int = 256, code_dim: int = 32) -> None:
+    def __init__(self, sample_shape: tuple[int, ...], *, width: int = 256, code_dim: int = 32, hidden: int = 1, dropout: float = 0.0) -> None:
         super().__init__()
         size = math.prod(sample_shape)
-        self.encoder = nn.Sequential(nn.Linear(size, width), nn.ReLU(inplace=True), nn.Linear(width, code_dim))
-        self.decoder = nn.Sequential(nn.Linear(code_dim, width), nn.ReLU(inplace=True), nn.Linear(width, size))
+        self.encoder = self._half(size, code_dim, width, hidden, dropout)
+        self.decoder = self._half(code_dim, size, width, hidden, dropout)
+
+    @staticmethod
+    def _half(inputs: int, outputs: int, width: int, hidden: int, dropout: float) -> nn.Sequential:
+        layers: list[nn.Module] = []
+        for size in [inputs, *[width] * (hidden - 1)][:hidden]:
+            layers += [nn.Linear(size, width), nn.ReLU(inplace=True), *([Dropout(dropout)] if dropout else [])]
+        return nn.Sequential(*layers, nn.Linear(width if hidden else inputs, outputs))
 
     def forward(self, x: Tensor, labels: Tensor | None = None) -> Judgement:
         """Samples [n, ...] to logits [n], minus the mean squared error; features [n, code_dim] are the code. ``labels`` are not used."""

@@ -12,6 +12,7 @@ from saddlepoint.games.player import Adam
 from saddlepoint.games.terms import PullingAway
 from saddlepoint.networks.autoencoders import EBGANDiscriminator, EBGANMLPDiscriminator
 from saddlepoint.networks.base import Discriminator
+from saddlepoint.networks.mlp import MLPGenerator, Output
 from saddlepoint.objectives.energy import EnergyMargin
 from saddlepoint.zoo.build import adversarial, small, toy
 from saddlepoint.zoo.catalogue import recipe
@@ -27,12 +28,18 @@ class EBGANConfig(NetworksConfig):
         pulling_away_weight: of the repelling regulariser in G's loss (EBGAN-PT: 0.1); 0 is off.
         encoder_width: channels of the auto-encoder's first layer (half the generator's), or units of its hidden layers.
         code_dim: units of the fully connected auto-encoder's code.
+        generator_hidden: hidden layers of an MLP generator.
+        encoder_hidden: hidden layers before the code of the fully connected auto-encoder, and as many after it.
+        dropout: in its hidden layers; 0 is off.
     """
 
     margin: float = 80.0
     pulling_away_weight: float = 0.0
     encoder_width: int = 64
     code_dim: int = 32
+    generator_hidden: int = 3
+    encoder_hidden: int = 1
+    dropout: float = 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -44,7 +51,8 @@ def autoencoder(config: EBGANConfig, data: Dataset) -> Discriminator:
     """Fully connected beside an MLP generator; convolutional, with up to three halvings, beside a convolutional one."""
     spec = data.spec
     if architecture_of(config, spec).startswith("mlp"):
-        return EBGANMLPDiscriminator(spec.shape, width=config.encoder_width, code_dim=config.code_dim)
+        size = {"width": config.encoder_width, "code_dim": config.code_dim, "hidden": config.encoder_hidden}
+        return EBGANMLPDiscriminator(spec.shape, **size, dropout=config.dropout)
     shape = image_shape(spec)
     levels = max((level for level in (1, 2, 3) if not any(side % 2**level for side in shape[1:])), default=3)
     return EBGANDiscriminator(shape, width=config.encoder_width, levels=levels)
@@ -82,7 +90,13 @@ MNIST = replace(LSUN, architecture="mlp", width=256, resolution=28, encoder_widt
 )
 def ebgan(config: EBGANConfig, data: Dataset) -> AdversarialGame:
     """Energies with a margin, and the pulling-away term where asked for."""
-    generator, _ = build_pair(config, data.spec)
+    generator = build_pair(config, data.spec)[0]
+    connected = architecture_of(config, data.spec) == "mlp"
+    if not connected and (config.generator_hidden, config.encoder_hidden, config.dropout) != (3, 1, 0.0):
+        raise UsageError("generator_hidden, encoder_hidden and dropout are settings of the fully connected networks. Choose --architecture mlp.")
+    if config.generator_hidden != 3:
+        output: Output = "tanh" if data.spec.kind == "image" else "linear"
+        generator = MLPGenerator(config.latent_dim, data.spec.shape, width=config.width, hidden=config.generator_hidden, output=output)
     objective = EnergyMargin(margin=config.margin / math.prod(data.spec.shape))
     terms = [PullingAway(config.pulling_away_weight)] if config.pulling_away_weight else []
     return adversarial(config, data, objective, pair=(generator, autoencoder(config, data)), terms=terms)

@@ -90,3 +90,13 @@ def test_zero_steps_of_unrolling_are_the_plain_zero_sum_game(make: Any, points: 
     assert torch.equal(plain.objective.generator(zero, one), -plain.objective.discriminator(one, zero))
     with pytest.raises(UsageError, match="needs real logits"):
         plain.objective.generator(zero)
+
+
+def test_ebgan_layers_belong_to_the_fully_connected_networks(make: Any, images: Any) -> None:
+    game, _, _ = make(
+        "ebgan", "mnist", images(), resolution=None, generator_hidden=1, encoder_hidden=2, dropout=0.5, width=8, encoder_width=6, code_dim=3
+    )
+    assert [tuple(p.shape) for name, p in game.discriminator.named_parameters() if "weight" in name][:3] == [(6, 256), (6, 6), (3, 6)]
+    assert len([name for name, _ in game.generator.named_parameters() if "weight" in name]) == 2
+    with pytest.raises(UsageError, match="fully connected"):
+        make("ebgan", "small", images(), resolution=None, dropout=0.5)
