@@ -37,14 +37,14 @@ class ConvertFlags:
     Attributes:
         source: name or path, as for training.
         out: what to make.
-        form: packed (one folder, mapped into memory), zip (StyleGAN's) or folder (of PNG files); None: by the ending of OUT.
+        form: packed (one folder, mapped into memory), zip (StyleGAN's), shards (of WebDataset) or folder (of PNG files); None: by OUT's ending.
         resolution: side, or height and width; None keeps the data's own.
         channels: 1 or 3; None keeps the data's own.
     """
 
     source: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="IN")]
     out: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="OUT")]
-    form: Literal["packed", "zip", "folder"] | None = None
+    form: Literal["packed", "zip", "shards", "folder"] | None = None
     resolution: int | tuple[int, int] | None = None
     channels: int | None = None
 

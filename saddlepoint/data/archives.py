@@ -190,7 +190,7 @@ def _member(shard: str, stem: str, archive: tarfile.TarFile, key: str, files: di
             raise DataError(f"{key}.json in {shard} is not JSON. Repair it, or leave it out.") from None
         row |= {name: values[name] for name in ("label", "caption") if name in values}
         row["numbers"] = {name: float(value) for name, value in values.items() if name not in row and isinstance(value, int | float)}
-    row |= ({"label": beside["cls"]} if "cls" in beside else {}) | ({"caption": beside["txt"]} if "txt" in beside else {})
+    row |= ({"label": beside["cls"]} if "cls" in beside and "label" not in row else {}) | ({"caption": beside["txt"]} if "txt" in beside else {})
     return Member(f"{stem}/{key}.{ending}", files[ending].offset_data, files[ending].size, row)
 
 

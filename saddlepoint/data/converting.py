@@ -1,4 +1,6 @@
-"""Data sets out of the data room: packed, as StyleGAN's zip, or as a folder of images.
+"""Data sets out of the data room: packed, as StyleGAN's zip, as WebDataset's tar shards, or as a folder of images.
+
+All of them may be interrupted: the same call goes on where the last one stopped. Images become PNG files on all cores.
 
 Axes: n records, c channels, h w image.
 """
@@ -8,19 +10,27 @@ from __future__ import annotations
 import io
 import json
 import os
+import struct
+import tarfile
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 import torch
 from PIL import Image
 from torch import Tensor
 
 from saddlepoint.data.arrays import ArrayDataset
-from saddlepoint.data.packed import PIECE, Show, write_packed
+from saddlepoint.data.images import in_order
+from saddlepoint.data.packed import PIECE, Show, write_json, write_packed
 from saddlepoint.errors import DataError, StorageError, UsageError
 
-FORMS = ("packed", "zip", "folder")
+FORMS = ("packed", "zip", "shards", "folder")
+SHARD = 1000  # images in a tar shard
+SAFE = 4096  # images in a zip file between two points that it can be continued from
+MARK = ".saddlepoint"
+LOCAL = struct.Struct("<4s5H3I2H")  # a zip file's local header: signature, ..., checksum, packed size, size, lengths of name and extra field
 
 
 def form_of(out: Path, form: str | None) -> str:
@@ -32,7 +42,7 @@ def form_of(out: Path, form: str | None) -> str:
 
 
 def convert(data: ArrayDataset, out: Path, *, source: str, form: str | None = None, show: Show | None = None) -> Path:
-    """Write a data set; the same call twice changes nothing.
+    """Write a data set; the same call twice changes nothing, and after an interruption it goes on.
 
     Args:
         data: any for "packed", images for the other forms.
@@ -50,14 +60,20 @@ def convert(data: ArrayDataset, out: Path, *, source: str, form: str | None = No
         return write_packed(data, out, source, show)
     if data.spec.kind != "image" or data.spec.shape[0] not in (1, 3):
         raise DataError(f"{source} is written as {chosen} only where it holds grey or RGB images. Write it packed.")
+    write = {"zip": _zip, "shards": _shards, "folder": _folder}[chosen]
     try:
-        return _zip(data, out, show) if chosen == "zip" else _folder(data, out, show)
+        return write(data, out, show)
     except OSError as error:
-        raise StorageError(f"Cannot write {out}: {error.strerror or error}. Make room, or choose another place.") from error
+        if isinstance(error, StorageError):
+            raise
+        raise StorageError(f"Cannot write {out}: {error.strerror or error}. Make room; the same command goes on where it stopped.") from error
+
+
+# -- StyleGAN's zip ----------------------------------------------------------------------------------------------------------------------
 
 
 def _zip(data: ArrayDataset, out: Path, show: Show | None) -> Path:
-    """StyleGAN's: PNG files stored as they are, and dataset.json with labels or null."""
+    """PNG files stored as they are, and dataset.json with labels or null."""
     stamp = f"saddlepoint {data.spec.content_hash}"
     if out.exists():
         if zipfile.is_zipfile(out):
@@ -65,48 +81,143 @@ def _zip(data: ArrayDataset, out: Path, show: Show | None) -> Path:
                 if archive.comment.decode("utf-8", "replace") == stamp:
                     return out
         raise UsageError(f"{out} exists and holds something else. Choose another name, or remove it.")
-    aside = out.with_name(f"{out.name}.part")
     out.parent.mkdir(parents=True, exist_ok=True)
+    aside, progress = out.with_name(f"{out.name}.part"), out.with_name(f"{out.name}.part.json")
     labels = data.column("label").tolist() if "label" in data.spec.fields else None
-    names = [f"{i // 1000:05d}/img{i:08d}.png" for i in range(len(data))]
-    with zipfile.ZipFile(aside, "w", zipfile.ZIP_STORED) as archive:
-        archive.comment = stamp.encode()
-        for i, image in _images(data):
-            archive.writestr(zipfile.ZipInfo(names[i]), _png(image))
-            _tell(show, i + 1, len(data))
-        table = {"labels": None if labels is None else [[name, label] for name, label in zip(names, labels, strict=True)]}
-        archive.writestr(zipfile.ZipInfo("dataset.json"), json.dumps(table))
-    with aside.open("rb") as file:
-        os.fsync(file.fileno())
+    done, end = _progress(progress, stamp) if aside.exists() else (0, 0)
+    with aside.open("r+b" if done else "wb") as file:
+        with _continued(file, end) as archive:
+            archive.comment = stamp.encode()
+            for i, content in _pictures(data, done):
+                archive.writestr(zipfile.ZipInfo(_member(i)), content)
+                if (i + 1) % SAFE == 0:
+                    _sync(file)
+                    write_json(progress, {"stamp": stamp, "done": i + 1, "end": archive.start_dir})
+                _tell(show, i + 1, len(data))
+            table = {"labels": None if labels is None else [[_member(i), label] for i, label in enumerate(labels)]}
+            archive.writestr(zipfile.ZipInfo("dataset.json"), json.dumps(table))
+        _sync(file)
     aside.rename(out)
+    progress.unlink(missing_ok=True)
     return out
+
+
+def _member(i: int) -> str:
+    return f"{i // 1000:05d}/img{i:08d}.png"
+
+
+def _progress(path: Path, stamp: str) -> tuple[int, int]:
+    """Images that an interrupted call left written, and where they end in the file."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        return (int(found["done"]), int(found["end"])) if found["stamp"] == stamp else (0, 0)
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0, 0
+
+
+def _continued(file: IO[bytes], end: int) -> zipfile.ZipFile:
+    """A zip file to write behind its first ``end`` bytes, which are whole members; its directory is made of their headers."""
+    file.truncate(end)
+    archive = zipfile.ZipFile(file, "w", zipfile.ZIP_STORED)
+    place = 0
+    while place < end:
+        file.seek(place)
+        *_, checksum, packed, size, name_length, extra = LOCAL.unpack(file.read(LOCAL.size))
+        info = zipfile.ZipInfo(file.read(name_length).decode())
+        info.header_offset, info.CRC, info.compress_size, info.file_size = place, checksum, packed, size
+        info.external_attr = 0o600 << 16  # as zipfile sets it
+        archive.filelist.append(info)
+        archive.NameToInfo[info.filename] = info
+        place += LOCAL.size + name_length + extra + packed
+    archive.start_dir = end
+    return archive
+
+
+# -- WebDataset's shards -----------------------------------------------------------------------------------------------------------------
+
+
+def _shards(data: ArrayDataset, out: Path, show: Show | None) -> Path:
+    """Tar files of ``SHARD`` images: KEY.png, KEY.cls, and KEY.json with the label's name, the caption and the attributes; whole ones are left."""
+    _begin_folder(data, out)
+    for first in range(0, len(data), SHARD):
+        path = out / f"{first // SHARD:06d}.tar"
+        rows = torch.arange(first, min(first + SHARD, len(data)))
+        if not path.exists():
+            aside = path.with_suffix(".part")
+            with aside.open("wb") as file, tarfile.open(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+                beside = _beside(data, rows)
+                for i, content in _pictures(data, first, first + len(rows)):
+                    for ending, each in {"png": content, **beside[i - first]}.items():
+                        info = tarfile.TarInfo(f"{i:08d}.{ending}")
+                        info.size = len(each)
+                        archive.addfile(info, io.BytesIO(each))
+                    _tell(show, i + 1, len(data))
+                archive.close()
+                _sync(file)
+            aside.rename(path)
+        _tell(show, first + len(rows), len(data), always=True)
+    return out
+
+
+def _beside(data: ArrayDataset, rows: Tensor) -> list[dict[str, bytes]]:
+    """What stands beside each image, by ending."""
+    labels = data.column("label")[rows].tolist() if "label" in data.spec.fields else None
+    attributes = data.column("attributes")[rows].tolist() if "attributes" in data.spec.fields else None
+    found = []
+    for k, row in enumerate(rows.tolist()):
+        about = {"label": data.spec.class_names[labels[k]]} if labels and data.spec.class_names else {}
+        about |= {"caption": data.captions[row]} if data.captions else {}
+        about |= dict(zip(data.attribute_names, attributes[k], strict=True)) if attributes and data.attribute_names else {}
+        files = {"cls": str(labels[k]).encode()} if labels else {}
+        found.append(files | ({"json": json.dumps(about).encode()} if about else {}))
+    return found
+
+
+# -- a folder of images ------------------------------------------------------------------------------------------------------------------
 
 
 def _folder(data: ArrayDataset, out: Path, show: Show | None) -> Path:
     """One PNG file a record, classes as folders; files that are there already are left."""
     labels = data.column("label").tolist() if data.spec.class_names and "label" in data.spec.fields else None
-    out.mkdir(parents=True, exist_ok=True)
-    if any(out.iterdir()) and not (out / ".saddlepoint").exists():
-        raise UsageError(f"{out} exists and holds something else. Choose another name, or remove it.")
-    mark = out / ".saddlepoint"
-    if mark.exists() and mark.read_text(encoding="utf-8") != data.spec.content_hash:
-        raise UsageError(f"{out} holds other data. Choose another name, or remove it.")
-    mark.write_text(data.spec.content_hash, encoding="utf-8")
-    for i, image in _images(data):
-        place = out if labels is None else out / data.spec.class_names[labels[i]].replace("/", "-")
+    _begin_folder(data, out)
+    places = [out if labels is None else out / name.replace("/", "-") for name in data.spec.class_names or ("",)]
+    for place in places:
         place.mkdir(exist_ok=True)
-        path = place / f"{i:08d}.png"
-        if not path.exists():
-            aside = path.with_suffix(".part")
-            aside.write_bytes(_png(image))
-            aside.rename(path)
+
+    def path_of(i: int) -> Path:
+        return places[labels[i] if labels else 0] / f"{i:08d}.png"
+
+    first = next((i for i in range(len(data)) if not path_of(i).exists()), len(data))  # they are written in order
+    for i, content in _pictures(data, first):
+        aside = path_of(i).with_suffix(".part")
+        aside.write_bytes(content)
+        aside.rename(path_of(i))
         _tell(show, i + 1, len(data))
     return out
 
 
-def _images(data: ArrayDataset) -> Iterator[tuple[int, Tensor]]:
-    """Number and pixels of every image, read in pieces."""
-    for rows in torch.split(torch.arange(len(data)), PIECE):
+def _begin_folder(data: ArrayDataset, out: Path) -> None:
+    """A new folder, or one that an earlier call for the same data began."""
+    out.mkdir(parents=True, exist_ok=True)
+    mark = out / MARK
+    if not mark.exists() and any(out.iterdir()):
+        raise UsageError(f"{out} exists and holds something else. Choose another name, or remove it.")
+    if mark.exists() and mark.read_text(encoding="utf-8") != data.spec.content_hash:
+        raise UsageError(f"{out} holds other data. Choose another name, or remove it.")
+    mark.write_text(data.spec.content_hash, encoding="utf-8")
+
+
+# -- all -----------------------------------------------------------------------------------------------------------------------------------
+
+
+def _pictures(data: ArrayDataset, start: int, stop: int | None = None) -> Iterator[tuple[int, bytes]]:
+    """Number and PNG file of the images from ``start`` on, in their order."""
+    return in_order(lambda item: (item[0], _png(item[1])), _images(data, start, len(data) if stop is None else stop))
+
+
+def _images(data: ArrayDataset, start: int, stop: int) -> Iterator[tuple[int, Tensor]]:
+    """Number and pixels of images, read in pieces."""
+    for rows in torch.split(torch.arange(start, stop), PIECE):
         images = data.records(rows)["image"]
         if images.dtype != torch.uint8:
             raise DataError("Images of 16 bits or floats lose their depth in PNG files. Write them packed.")
@@ -120,6 +231,11 @@ def _png(image: Tensor) -> bytes:
     return buffer.getvalue()
 
 
-def _tell(show: Show | None, done: int, total: int) -> None:
-    if show is not None and (done % PIECE == 0 or done == total):
+def _sync(file: IO[bytes]) -> None:
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _tell(show: Show | None, done: int, total: int, *, always: bool = False) -> None:
+    if show is not None and (always or done % PIECE == 0 or done == total):
         show(done, total)

@@ -6,7 +6,7 @@ import dataclasses
 import logging
 import os
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TypeVar
@@ -15,7 +15,7 @@ import torch
 
 from saddlepoint.data.arrays import ArrayDataset
 from saddlepoint.data.cache import Packed, PackWriter, pack_key, read_pack
-from saddlepoint.data.images import CHUNK, Header, Pixels, Resolution, batched, check_request, decode, pool, read_header
+from saddlepoint.data.images import CHUNK, Header, Pixels, Resolution, check_request, decode, in_order, read_header
 from saddlepoint.data.metadata import Metadata, attach, read_metadata
 from saddlepoint.data.records import DataSpec
 from saddlepoint.errors import DataError
@@ -27,7 +27,6 @@ MAX_CORRUPT_SHARE = 0.01
 MIN_IMAGES = 2
 NAMED = 3  # how many paths an error line names
 NOTED = 20  # how many skipped files are told one by one
-IN_MEMORY = 32  # decoded images held before they are written
 
 log = logging.getLogger("saddlepoint")
 Result = TypeVar("Result")
@@ -189,29 +188,26 @@ def classes_of(root: str, paths: Sequence[str]) -> tuple[list[int] | None, tuple
 
 def _pack(found: Found, key: str, resolution: Resolution | None, channels: int | None, read: Decode, wide: int) -> Packed:
     damage = Damage(found.root, len(found.paths))
-    headers = _on_all_cores(found, range(len(found.paths)), read_header, damage)
+    headers = dict(_on_all_cores(found, range(len(found.paths)), read_header, damage))
     damage.check()
     if resolution is None:
         check_sizes(found.root, Counter((header.width, header.height) for header in headers.values()), wide)
-    channels = channels or (1 if all(header.grey for header in headers.values()) else 3)
+    depth = channels or (1 if all(header.grey for header in headers.values()) else 3)
     names, labels = [], []
     with PackWriter(key) as writer:
-        for rows in batched(list(headers), IN_MEMORY):
-            for row, pixels in _on_all_cores(found, rows, lambda path: read(path, resolution, channels), damage).items():
-                _write(writer, pixels)
-                names.append(found.paths[row])
-                labels.append(found.labels[row] if found.labels is not None else 0)
-            damage.check()
+        for row, pixels in _on_all_cores(found, list(headers), lambda path: read(path, resolution, depth), damage):
+            assert writer.shape in (None, pixels.shape), f"decoded to {pixels.shape} beside {writer.shape}"
+            writer.append(pixels)
+            names.append(found.paths[row])
+            labels.append(found.labels[row] if found.labels is not None else 0)
+            if len(names) % CHUNK == 0:
+                damage.check()
+        damage.check()
         return writer.finish(names=names, labels=labels if found.labels is not None else [], notes=_notes(found, headers, damage))
 
 
-def _write(writer: PackWriter, pixels: Pixels) -> None:
-    assert writer.shape in (None, pixels.shape), f"decoded to {pixels.shape} beside {writer.shape}"
-    writer.append(pixels)
-
-
-def _on_all_cores(found: Found, rows: Sequence[int], read: Callable[[Path | IO[bytes]], Result], damage: Damage) -> dict[int, Result]:
-    """Results of ``read`` by row, in order; files that cannot be read go to ``damage``."""
+def _on_all_cores(found: Found, rows: Sequence[int], read: Callable[[Path | IO[bytes]], Result], damage: Damage) -> Iterator[tuple[int, Result]]:
+    """Row and result of ``read``, in order; files that cannot be read go to ``damage``."""
 
     def attempt(row: int) -> Result | Exception:
         try:
@@ -221,15 +217,11 @@ def _on_all_cores(found: Found, rows: Sequence[int], read: Callable[[Path | IO[b
         except Exception as error:  # a damaged file may make any decoder raise anything
             return error
 
-    results = {}
-    with pool() as workers:
-        for part in batched(rows, CHUNK):
-            for row, result in zip(part, workers.map(attempt, part), strict=True):
-                if isinstance(result, Exception):
-                    damage.reasons[found.paths[row]] = reason_of(result)
-                else:
-                    results[row] = result
-    return results
+    for row, result in zip(rows, in_order(attempt, rows), strict=True):
+        if isinstance(result, Exception):
+            damage.reasons[found.paths[row]] = reason_of(result)
+        else:
+            yield row, result
 
 
 def reason_of(error: Exception) -> str:

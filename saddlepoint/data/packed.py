@@ -60,8 +60,15 @@ def open_packed(path: Path, name: str) -> ArrayDataset:
             if not file.is_file() or file.stat().st_size != shape.numel() * dtype.itemsize:
                 raise DataError(f"{file} is missing or of another size than {INDEX} says. Copy the folder again.")
             fields[field] = torch.from_file(str(file), shared=False, size=shape.numel(), dtype=dtype).view(shape)
-        texts = {key: tuple(index[key]) for key in ("names", "captions", "attribute_names", "notes")}
-        return ArrayDataset(fields, spec, keywords=tuple(tuple(words) for words in index["keywords"]), **texts)
+        return ArrayDataset(
+            fields,
+            spec,
+            names=index["names"],
+            keywords=[tuple(words) for words in index["keywords"]],
+            captions=index["captions"],
+            attribute_names=index["attribute_names"],
+            notes=index["notes"],
+        )
     except (OSError, ValueError, KeyError, TypeError) as error:
         if isinstance(error, DataError):
             raise
@@ -94,7 +101,7 @@ def write_packed(data: ArrayDataset, out: Path, source: str, show: Show | None =
         finally:
             for file in files.values():
                 file.close()
-        _write_json(aside / INDEX, _index(data, source, samples))
+        write_json(aside / INDEX, _index(data, source, samples))
         (aside / "progress.json").unlink()
         aside.rename(out)
     except OSError as error:
@@ -128,7 +135,7 @@ def _fill(data: ArrayDataset, aside: Path, files: Mapping[str, IO[bytes]], one: 
             for file in files.values():
                 file.flush()
                 os.fsync(file.fileno())
-            _write_json(aside / "progress.json", {"content_hash": data.spec.content_hash, "done": done})
+            write_json(aside / "progress.json", {"content_hash": data.spec.content_hash, "done": done})
         if show is not None:
             show(done, len(data))
 
@@ -149,7 +156,8 @@ def _index(data: ArrayDataset, source: str, samples: dict[str, torch.Tensor]) ->
     }
 
 
-def _write_json(path: Path, content: dict[str, Any]) -> None:
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write a file aside and give it its name, so that it is whole or as it was."""
     aside = path.with_suffix(".tmp")
     with aside.open("w", encoding="utf-8") as file:
         json.dump(content, file)

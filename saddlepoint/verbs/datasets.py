@@ -43,7 +43,7 @@ def convert_data(
     Args:
         source: name or path, as for training.
         out: what to make.
-        form: "packed", "zip" (StyleGAN's) or "folder"; None: by the ending of ``out``.
+        form: "packed", "zip" (StyleGAN's), "shards" (WebDataset's) or "folder"; None: by the ending of ``out``.
         resolution: side, or height and width; None keeps the data's own.
         channels: 1 or 3; None keeps the data's own.
         show: called with (records done, all).

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,11 @@ from PIL import Image
 
 from saddlepoint import api
 from saddlepoint.cli.main import main
-from saddlepoint.data import packed
+from saddlepoint.data import converting, packed
 from saddlepoint.data.check import check, lines_of, near_pairs
 from saddlepoint.data.packed import open_packed, write_packed
 from saddlepoint.data.sources import open_data
-from saddlepoint.errors import DataError, UsageError
+from saddlepoint.errors import DataError, StorageError, UsageError
 
 
 @pytest.fixture(autouse=True)
@@ -193,4 +194,98 @@ def test_words_after_data(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["data", "chek"]) == 2
     assert "check" in capsys.readouterr().err
     assert main(["data", "list", "--json"]) == 0
-    assert "fashion" in [card["name"] for card in json.loads(capsys.readouterr().out)]
+    assert "fashion" in capsys.readouterr().out
+
+
+# -- zip and shards, interrupted ---------------------------------------------------------------------------------------------------------
+
+
+class Stopped(Exception):
+    pass
+
+
+def stop_at(number: int) -> Any:
+    def show(done: int, total: int) -> None:
+        if done >= number:
+            raise Stopped
+
+    return show
+
+
+def test_a_zip_that_was_interrupted_goes_on_and_is_the_same_byte_for_byte(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(converting, "SAFE", 100)
+    data = open_data("digits")
+    with pytest.raises(Stopped):
+        converting.convert(data, tmp_path / "x.zip", source="digits", show=stop_at(768))
+    assert not (tmp_path / "x.zip").exists()
+    with (tmp_path / "x.zip.part").open("ab") as file:
+        file.write(b"half of something")
+    encoded: list[int] = []
+    png = converting._png
+    monkeypatch.setattr(converting, "_png", lambda image: (encoded.append(1), png(image))[1])
+    converting.convert(data, tmp_path / "x.zip", source="digits")
+    assert len(encoded) == len(data) - 700
+    converting.convert(data, tmp_path / "whole.zip", source="digits")
+    assert (tmp_path / "x.zip").read_bytes() == (tmp_path / "whole.zip").read_bytes()
+    assert sorted(path.name for path in tmp_path.glob("*.zip*")) == ["whole.zip", "x.zip"]
+    with zipfile.ZipFile(tmp_path / "x.zip") as archive:
+        assert archive.testzip() is None
+    assert torch.equal(open_data(str(tmp_path / "x.zip")).column("image"), data.column("image"))
+    # what another conversion left behind is not gone on with
+    (tmp_path / "x.zip").rename(tmp_path / "y.zip.part")
+    (tmp_path / "y.zip.part.json").write_text(json.dumps({"stamp": "another", "done": 700, "end": 9}))
+    converting.convert(data, tmp_path / "y.zip", source="digits")
+    assert (tmp_path / "y.zip").read_bytes() == (tmp_path / "whole.zip").read_bytes()
+
+
+@pytest.mark.parametrize("form", ["shards", "folder"])
+def test_shards_and_folders_that_were_interrupted_go_on(form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(converting, "SHARD", 300)
+    data = open_data("digits")
+    with pytest.raises(Stopped):
+        converting.convert(data, tmp_path / "out", source="digits", form=form, show=stop_at(768))
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.*") if path.suffix in (".tar", ".png")}
+    converting.convert(data, tmp_path / "out", source="digits", form=form)
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    assert len(before) in (2, 768)
+    assert not [*(tmp_path / "out").rglob("*.part")]
+    again = open_data(str(tmp_path / "out"))
+    order = torch.arange(len(data)) if form == "shards" else torch.tensor([int(Path(name).stem) for name in again.names])
+    assert torch.equal(again.column("image"), data.column("image")[order])
+    assert torch.equal(again.column("label"), data.column("label")[order])
+    with pytest.raises(UsageError, match="holds other data"):
+        converting.convert(open_data("digits", resolution=16), tmp_path / "out", source="digits", form=form)
+
+
+def test_shards_keep_what_stands_beside_the_images(tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for k in range(4):
+        noise(k).save(folder / f"{k}.png")
+    rows = [f"{k}.png,{'zebra' if k % 2 else 'ape'},no. {k},{k / 2}" for k in range(4)]
+    (folder / "metadata.csv").write_text("\n".join(["file,label,caption,size", *rows]))
+    data = open_data(str(folder))
+    assert main(["data", "convert", str(folder), str(tmp_path / "out"), "--form", "shards"]) == 0
+    for again in (open_data(str(tmp_path / "out")), open_data(f"stream:{tmp_path}/out")):
+        assert equal(again, data)
+        assert (again.spec.class_names, again.captions, again.attribute_names) == (data.spec.class_names, data.captions, data.attribute_names)
+
+
+def test_a_disk_that_fills_while_converting_is_told_and_nothing_is_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = open_data("digits")
+    real = os.fsync
+
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    for form, name in (("packed", "packed"), ("zip", "x.zip"), ("shards", "shards")):
+        monkeypatch.setattr(os, "fsync", full)
+        with pytest.raises(StorageError, match=f"Cannot write .*{name}.*: No space left on device. Make room; the same command goes on"):
+            converting.convert(data, tmp_path / name, source="digits", form=form)
+        monkeypatch.setattr(os, "fsync", real)
+        assert torch.equal(
+            open_data(str(converting.convert(data, tmp_path / name, source="digits", form=form))).column("image"), data.column("image")
+        )
+    monkeypatch.setattr(Path, "write_bytes", lambda self, content: full(0))
+    with pytest.raises(StorageError, match="No space left on device"):
+        converting.convert(data, tmp_path / "folder", source="digits", form="folder")
