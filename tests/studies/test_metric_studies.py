@@ -6,7 +6,10 @@ import json
 
 import pytest
 
-from saddlepoint.studies import metric_bias, metric_limits, metric_response, metric_speed
+from saddlepoint.evaluation.frechet import frechet_distance
+from saddlepoint.evaluation.inception import inception_score
+from saddlepoint.evaluation.kernel import kernel_distance
+from saddlepoint.studies import metric_bias, metric_limits, metric_response, metric_speed, metric_stream
 
 
 def test_speed_prints_json_with_agreeing_values(capsys):
@@ -72,3 +75,18 @@ def test_likelihood_and_windows_mislead():
     assert 0 < true["log-likelihood, nats"] - noisy["log-likelihood, nats"] < 4.61 and noisy["precision"] < 0.1 < true["precision"]
     found = metric_limits.windows(300)
     assert found["k-means centroids of real images"]["Parzen, nats"] > found["real images"]["Parzen, nats"]
+
+
+def test_streams_agree_with_what_is_held_in_memory(capsys):
+    assert metric_stream.main(["--one", "3000"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    case = metric_stream.streamed_case(3000)
+    real, fake = case.real.rows(), case.fake.rows()
+    scores = {name: value for name, (value, _) in found["scores"].items()}
+    assert scores["Frechet distance"] == pytest.approx(frechet_distance(real, fake), rel=1e-9)
+    assert scores["kernel distance"] == pytest.approx(kernel_distance(real, fake).value, rel=1e-9)
+    assert scores["Inception score"] == pytest.approx(inception_score(case.fake.rows("probabilities")).value, rel=1e-6)
+    assert found["peak"] > 10 << 20
+    empty = {"num": 0, "scores": {}, "seconds": 0.1, "peak": 500 << 20}
+    table = metric_stream.as_table(empty, [found]).splitlines()
+    assert len(table) == 4 and len({line.count("|") for line in table}) == 1 and table[3].startswith("| 3,000 | ")
