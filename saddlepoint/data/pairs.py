@@ -90,13 +90,14 @@ def open_domains(place: str, request: Request, open: Open) -> ArrayDataset:
 
 
 def _labelled(joined: ArrayDataset, sides: tuple[ArrayDataset, ArrayDataset], orders: tuple[Tensor, Tensor]) -> ArrayDataset:
-    """Domains with the classes and attributes that their sides have."""
+    """Domains with the classes and attributes that their sides have, and "meaning": equal numbers for equal names, -1 for those of one side only."""
     found = {
         prefix + name: side.column(name)[order]
         for prefix, side, order in zip(("", "other_"), sides, orders, strict=True)
         for name in ("label", "attributes")
         if name in side.spec.fields
     }
+    found |= _meanings(sides, orders)
     if not found:
         return joined
     one, other = sides
@@ -107,6 +108,15 @@ def _labelled(joined: ArrayDataset, sides: tuple[ArrayDataset, ArrayDataset], or
     spec = dataclasses.replace(joined.spec, content_hash=digest, fields=tuple(fields), shapes=shapes, **classes)
     names = other.attribute_names if "other_attributes" in found else other.spec.class_names
     return ArrayDataset(fields, spec, names=joined.names, attribute_names=one.attribute_names, other_names=names, notes=joined.notes)
+
+
+def _meanings(sides: tuple[ArrayDataset, ArrayDataset], orders: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
+    stems = [[_stem(name) for name in side.names] for side in sides]
+    shared = {stem: number for number, stem in enumerate(sorted({*stems[0]} & {*stems[1]}))}
+    if not shared:
+        return {}
+    numbers = [torch.tensor([shared.get(stem, -1) for stem in names]) for names in stems]
+    return {name: own[order] for name, own, order in zip(("meaning", "other_meaning"), numbers, orders, strict=True)}
 
 
 def _sides(place: str) -> tuple[str, str] | None:

@@ -6,14 +6,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from torch import Tensor
+
 from saddlepoint.evaluation.distances import PerceptualDistance
 from saddlepoint.evaluation.labelmaps import LabelMaps
 from saddlepoint.evaluation.segmenters import Segmenter
-from saddlepoint.evaluation.sets import SampleSet
+from saddlepoint.evaluation.sets import SampleSet, Translation
 from saddlepoint.evaluation.store import Features
 from saddlepoint.evaluation.walks import Walk
 
 Scores = dict[str, float]
+Read = Callable[[int, int], Tensor]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +30,7 @@ class Extras:
         distance: perceptual, of images.
         segmenter: of images.
         labels: maps that images were made from.
+        translation: what is known of samples that are translations.
         seed: of what metrics draw themselves.
         device: where classifiers are trained.
     """
@@ -37,8 +41,29 @@ class Extras:
     distance: PerceptualDistance | None = None
     segmenter: Segmenter | None = None
     labels: LabelMaps | None = None
+    translation: Translation | None = None
     seed: int = 0
     device: str = "cpu"
+
+    @property
+    def targets(self) -> Read | None:
+        """Of translations, the images that they should be."""
+        return None if self.translation is None else self.translation.wanted
+
+    @property
+    def returned(self) -> Read | None:
+        """Of translations, their translations back."""
+        return None if self.translation is None else self.translation.returned
+
+    @property
+    def meanings(self) -> tuple[Tensor, Tensor] | None:
+        """What translations mean, and the images of the domain."""
+        return None if self.translation is None else self.translation.meanings
+
+    @property
+    def classes(self) -> tuple[Tensor, Tensor] | None:
+        """Classes of translations and of the images of the domain."""
+        return None if self.translation is None else self.translation.classes
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -147,6 +147,10 @@ MISSING = {
     "distance": "a distance of images. Name one with --distance: quick, lite0, vgg16, lpips or module:attribute",
     "segmenter": "a segmenter of images. Name yours with --segmenter module:attribute",
     "labels": "label maps. Name their folder with --labels; or give the segmenter `colours`, if the run translates pictures of label maps",
+    "targets": "the images that translations should be: a run that translates, and data of pairs",
+    "returned": "a run that translates both ways, and data of two domains",
+    "meanings": "a run that translates, and two domains whose images have names in common, or classes",
+    "classes": "a run that translates, and two domains whose images have classes",
     "unseen": "real samples that the generator was not trained on. Name them with --held-out, such as fashion:test of a run on fashion:train",
 }
 

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from saddlepoint.evaluation import prices, scoring, scoring_extras, scoring_labels, scoring_pairs, scoring_prd, scoring_probes
+from saddlepoint.evaluation import prices, scoring, scoring_extras, scoring_labels, scoring_pairs, scoring_prd, scoring_probes, scoring_translations
 from saddlepoint.evaluation.case import Case, Run
 from saddlepoint.evaluation.scoring import GROUPS, LIMIT, SPLITS
 from saddlepoint.evaluation.scoring_pairs import PAIRS, PATCHES, PYRAMID_IMAGES
 
 Better = Literal["lower", "higher", "none"]
-Need = Literal["walk", "distance", "segmenter", "labels", "unseen"]
+Need = Literal["walk", "distance", "segmenter", "labels", "unseen", "targets", "returned", "meanings", "classes"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -261,6 +261,7 @@ MEASURES = {
             settings={"rows": LIMIT, "error": "jackknife over generated samples"},
             kinds=("image",),
         ),
+        *(Measure(**row, kinds=("image",), floor=row["name"] == "sharpness") for row in scoring_translations.ROWS),
         *(
             Measure(
                 name=name,

@@ -41,6 +41,7 @@ class SampleSet:
         mixture: centres [m, d] and deviation of the Gaussians that points are drawn from, where data know theirs.
         name_of: number -> name, such as a file's; None where samples have none.
         given: pictures that samples were made from, or belong to, as ``read``; None without.
+        translation: what else is known of samples that are translations.
     """
 
     name: str
@@ -54,10 +55,33 @@ class SampleSet:
     mixture: tuple[Float64, float] | None = None
     name_of: Callable[[int], str] | None = None
     given: Callable[[int, int], Tensor] | None = None
+    translation: Translation | None = None
 
     def first(self, num: int) -> SampleSet:
         """The first ``num`` samples; their hash stays, so that features of more serve fewer."""
         return replace(self, num=num)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Translation:
+    """What is known of translations besides themselves.
+
+    Attributes:
+        wanted: the images that they should be, as ``SampleSet.read``; None where the data has no pairs.
+        returned: their translations back, likewise; None where nothing leads back.
+        domain: all real images of the domain that is translated to.
+        meanings: a number of what each translation means, int64 [n], and of what each image of the domain does, [m]: equal for images of one name, or
+            without names of one class; -1 has no equal. None where neither is known.
+        classes: likewise the classes of inputs and of the domain.
+        num_classes: of these.
+    """
+
+    wanted: Callable[[int, int], Tensor] | None
+    returned: Callable[[int, int], Tensor] | None
+    domain: SampleSet
+    meanings: tuple[Tensor, Tensor] | None
+    classes: tuple[Tensor, Tensor] | None
+    num_classes: int = 0
 
 
 def of_data(dataset: Dataset, rows: Tensor) -> SampleSet:

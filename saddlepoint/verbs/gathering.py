@@ -113,6 +113,7 @@ def gather_extras(
         distance=open_distance(wanted or distance_of_extractor(extractor), device=device) if looks else None,
         segmenter=areas,
         labels=maps,
+        translation=found.fake.translation,
         seed=seed,
         device=device,
     )

@@ -19,7 +19,7 @@ from saddlepoint.verbs.gathering import Asking, Found
 from saddlepoint.verbs.translating import translated
 
 if TYPE_CHECKING:
-    from saddlepoint.evaluation.sets import SampleSet
+    from saddlepoint.evaluation.sets import SampleSet, Translation
 
 BATCH = 16  # images translated at a time
 
@@ -56,6 +56,7 @@ def of_translator(ask: Asking, game: Game, run: Run, data: ArrayDataset, *, back
         "translates": f"{data.spec.name}: {here} to {there}",
         "noise_seed": ask.seed,
     }
+    fake = dataclasses.replace(fake, translation=_known(ask, game, data, rows, fake, here, there, back=back))
     return Found(fake=fake, real=_side(data, there, here), about=about, stamp={"ema": None, "samples_hash": fake.content_hash}, run=run, game=game)
 
 
@@ -73,6 +74,38 @@ def _side(data: ArrayDataset, there: str, here: str) -> ArrayDataset:
         shapes={name: tuple(values.shape[1:]) for name, values in fields.items() if name != "image"},
     )
     return ArrayDataset(fields, spec, names=data.names)
+
+
+def _known(ask: Asking, game: Any, data: ArrayDataset, rows: Tensor, fake: SampleSet, here: str, there: str, *, back: bool) -> Translation:
+    """Targets of pairs; of domains the way back, and names or classes that both sides have."""
+    from saddlepoint.evaluation.sets import Translation, as_samples, of_data
+
+    paired = "partner" in (here, there)
+
+    def both(name: str) -> tuple[Tensor, Tensor] | None:
+        sides = {"image": name, "other": f"other_{name}"}
+        if paired or not {*sides.values()} <= {*data.spec.fields}:
+            return None
+        return data.column(sides[here])[rows], data.column(sides[there])
+
+    def wanted(start: int, stop: int) -> Tensor:
+        return data.records(rows[start:stop])[there]
+
+    def returned(start: int, stop: int) -> Tensor:
+        parts = []
+        for begin in range(start, stop, BATCH):
+            x = to_device({there: fake.read(begin, min(begin + BATCH, stop))}, ask.device)[there]
+            parts.append(as_samples(translated(game, x, {} if back else {"back": True}, seed=derive_seed(ask.seed, "return", begin))))
+        return torch.cat(parts)
+
+    return Translation(
+        wanted=wanted if paired else None,
+        returned=None if paired else returned,
+        domain=of_data(_side(data, there, here), torch.arange(len(data))),
+        meanings=both("meaning") or both("label"),
+        classes=both("label"),
+        num_classes=data.spec.num_classes or 0,
+    )
 
 
 def _translations(ask: Asking, game: Any, data: ArrayDataset, here: str, *, back: bool) -> SampleSet:
