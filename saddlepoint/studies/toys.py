@@ -25,6 +25,7 @@ from matplotlib.figure import Figure
 
 from saddlepoint.data.sources import open_data
 from saddlepoint.data.toys import ToyDataset
+from saddlepoint.errors import UsageError, nearest
 from saddlepoint.studies.pool import Record, run_missing
 from saddlepoint.studies.toyruns import DATA, SAMPLES, STRICT, Protocol, arms, jobs, measure, real_points, samples_name, train_arm
 from saddlepoint.training import machine
@@ -111,7 +112,7 @@ def page(records: Sequence[Record], protocol: Protocol, seeds: int, data: Sequen
         f"recipe's preset has one rate for both players. {SAMPLES} samples; a mode is captured by one sample within three deviations, in the "
         f"stricter count by {STRICT}. *Best* is the one of ten looks on the way with the smallest sliced Wasserstein-1 distance to {SAMPLES} real "
         f"points; everything else is of the last round. *real points*: five other sets of {SAMPLES} real points, the ceiling and the floor.",
-        f"Made by `python -m saddlepoint.studies.toys --seeds {seeds} --updates {protocol.updates}` at commit "
+        f"Made by `python -m saddlepoint.studies.toys --seeds {seeds} --updates {protocol.updates}{flags_of(records, data)}` at commit "
         f"{about['commit'] or 'unknown'} on {about['hardware']}, "
         f"one thread a run, torch {about['versions']['torch']}.",
     ]
@@ -119,6 +120,14 @@ def page(records: Sequence[Record], protocol: Protocol, seeds: int, data: Sequen
         parts.append(f"Weights that were no longer finite ended {len(stopped)} runs: {', '.join(sorted(set(stopped)))}.")
     parts += [f"### {name} (data hash {toy(name).spec.content_hash})\n\n{table(records, name)}" for name in data]
     return "\n\n".join(parts) + "\n"
+
+
+def flags_of(records: Sequence[Record], data: Sequence[str]) -> str:
+    """What of the command is not as by default: fewer mixtures, fewer arms."""
+    names = [arm.name for arm in arms()]
+    seen = [name for name in names if any(record["job"]["arm"] == name for record in records)]
+    fewer = "" if seen == names else " --arms " + " ".join(f'"{name}"' if " " in name else name for name in seen)
+    return ("" if [*data] == [*DATA] else f" --data {' '.join(data)}") + fewer
 
 
 def numbers(records: Sequence[Record]) -> list[dict[str, Any]]:
@@ -134,7 +143,7 @@ def numbers(records: Sequence[Record]) -> list[dict[str, Any]]:
 
 def picture(records: Sequence[Record], samples: Path, data: Sequence[str], out: Path) -> None:
     """Scatter of the run of median distance of every arm, one panel each, all data sets below one another."""
-    names = [arm.name for arm in arms()]
+    names = [arm.name for arm in arms() if any(record["job"]["arm"] == arm.name for record in records)]
     rows = -(-len(names) // PANELS)
     figure = Figure(figsize=(1.35 * PANELS, 1.5 * rows * len(data)), layout="constrained")
     FigureCanvasAgg(figure)
@@ -181,10 +190,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--work", type=Path, default=Path("runs/toys"), help="folder of finished runs and their samples")
     parser.add_argument("--out", type=Path, default=Path("docs/tables/toys.md"), help="the table; the numbers of every run go beside it as JSON")
     parser.add_argument("--picture", type=Path, default=Path("docs/pictures/toys.png"), help="the picture")
+    parser.add_argument("--arms", nargs="+", default=None, metavar="ARM", help="lines of the table, as it writes them, in quotes; none named: all")
     given = parser.parse_args(argv)
     protocol = Protocol(updates=given.updates)
+    wanted = [job for job in jobs(protocol, given.seeds, given.data) if given.arms is None or job["arm"] in given.arms]
+    for name in given.arms or ():
+        if name not in (known := [arm.name for arm in arms()]):
+            raise UsageError(f"There is no arm {name!r}. {nearest(name, known)}")
     work = partial(train_arm, samples=given.work / "samples")
-    records = run_missing(work, jobs(protocol, given.seeds, given.data), given.work / "runs.jsonl", processes=given.processes, show=show)
+    records = run_missing(work, wanted, given.work / "runs.jsonl", processes=given.processes, show=show)
     about = {"commit": machine.commit(), "hardware": machine.hardware(), "versions": machine.versions()}
     given.out.parent.mkdir(parents=True, exist_ok=True)
     write_bytes(given.out, page(records, protocol, given.seeds, given.data, about).encode())

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from saddlepoint.data.records import Dataset
+from saddlepoint.errors import UsageError
 from saddlepoint.games.adversarial import AdversarialGame
-from saddlepoint.games.player import Adam
+from saddlepoint.games.player import Adam, linear_decay
 from saddlepoint.objectives.minimax import NonSaturating
 from saddlepoint.zoo.build import adversarial, small
 from saddlepoint.zoo.catalogue import recipe
@@ -15,7 +16,18 @@ from saddlepoint.zoo.networks import NetworksConfig
 
 @dataclass(frozen=True, kw_only=True)
 class DCGANConfig(NetworksConfig):
-    """Section 4 of the paper; nothing is added to the common settings."""
+    """Section 4 of the paper.
+
+    Attributes:
+        decay_from: share of the rounds after which both learning rates fall linearly to 0; 1 keeps them (the MNIST model: half).
+    """
+
+    decay_from: float = 1.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.decay_from <= 1 or (self.decay_from < 1 and self.lr_decay != "constant"):
+            raise UsageError("decay_from must lie in [0, 1], and lr_decay stay constant beside it.")
 
 
 FACES = DCGANConfig(  # the authors' face model: 350k images, 25 epochs, weight decay 1e-5
@@ -30,6 +42,17 @@ FACES = DCGANConfig(  # the authors' face model: 350k images, 25 epochs, weight 
     generator_optimizer=Adam(lr=2e-4, beta1=0.5, weight_decay=1e-5),
     discriminator_optimizer=Adam(lr=2e-4, beta1=0.5, weight_decay=1e-5),
 )
+MNIST = replace(  # the authors' conditional model: 100 epochs of 60,000 images, then 100 in which the rates fall to 0; weight decay 2.5e-5
+    FACES,
+    architecture="dcgan-mnist",
+    width=64,
+    rounds=93_800,
+    resolution=28,
+    conditional=True,
+    decay_from=0.5,
+    generator_optimizer=Adam(lr=2e-4, beta1=0.5, weight_decay=2.5e-5),
+    discriminator_optimizer=Adam(lr=2e-4, beta1=0.5, weight_decay=2.5e-5),
+)
 TORCH = DCGANConfig(architecture="dcgan", width=64, batch=64, rounds=25_000, resolution=64, share_fakes=True)
 
 
@@ -40,8 +63,16 @@ TORCH = DCGANConfig(architecture="dcgan", width=64, batch=64, rounds=25_000, res
     year=2016,
     url="https://arxiv.org/abs/1511.06434",
     needs=("image",),
-    presets={"paper": FACES, "torch": TORCH, "small": small(TORCH, rounds=4_000)},  # half the width and size of the torch version
+    presets={
+        "paper": FACES,
+        "torch": TORCH,
+        "mnist": MNIST,
+        "small": small(TORCH, rounds=4_000),  # half the width and size of the torch version
+    },
 )
 def dcgan(config: DCGANConfig, data: Dataset) -> AdversarialGame:
     """Non-saturating loss on the DCGAN pair."""
-    return adversarial(config, data, NonSaturating())
+    optimizers = {"generator": config.generator_optimizer, "discriminator": config.discriminator_optimizer}
+    decaying = optimizers if config.decay_from < 1 else {}
+    players = {name: {"schedule": linear_decay(optimizer.lr, start=config.decay_from)} for name, optimizer in decaying.items()}
+    return adversarial(config, data, NonSaturating(), players=players)

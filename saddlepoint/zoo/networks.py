@@ -10,6 +10,7 @@ maxout-cifar        the same on CIFAR-10, fully connected, linear output (8000)
 maxout-cifar-conv   the same on CIFAR-10, convolutional; width is the maps before the transposed convolution (80)
 dcgan               Radford et al. 2016, 4x4 kernels (the torch version: width 64)
 dcgan5              the same with the 5x5 kernels of the face model (width 128)
+dcgan-mnist         the authors' MNIST model: a hidden dense layer of 16 * width units in either, sigmoid output (width 64)
 dcgan-constant      DCGAN's G without batch norm and with the same channels everywhere, 8 * width (Arjovsky et al. 2017: 512)
 lsgan-112           Mao et al. 2017, for sides divisible by 16 (width 64)
 characters          the same paper's conditional pair for many classes, sides divisible by 4 (width 64)
@@ -47,6 +48,7 @@ Architecture = Literal[
     "maxout-cifar-conv",
     "dcgan",
     "dcgan5",
+    "dcgan-mnist",
     "dcgan-constant",
     "lsgan-112",
     "characters",

@@ -121,6 +121,13 @@ def _dcgan(kernel: Literal[4, 5]) -> Callable[[Order], Pair]:
     return build
 
 
+def _dcgan_mnist(order: Order) -> Pair:
+    dense: Any = {"dense": 16 * order.width}
+    shared: Any = {"norm": order.generator, "num_classes": order.told.generator, "output": "sigmoid"} | dense
+    generator = DCGANGenerator(order.latent_dim, order.image, order.width, 5, **shared)
+    return generator, DCGANDiscriminator(order.image, order.width, 5, norm=order.critic, num_classes=order.told.discriminator, **dense)
+
+
 def _dcgan_constant(order: Order) -> Pair:
     shared: Any = {"norm": "none", "constant_filters": True, "num_classes": order.told.generator}
     return DCGANGenerator(order.latent_dim, order.image, 8 * order.width, **shared), _dcgan_critic(order)
@@ -217,6 +224,7 @@ PAIRS: dict[str, Line] = {
     "maxout-cifar-conv": Line(_maxout("cifar-conv", 80)),
     "dcgan": Line(_dcgan(4), critic=DCGAN_NORMS, generator=BATCH_OR_NONE, conditional=True),
     "dcgan5": Line(_dcgan(5), critic=DCGAN_NORMS, generator=BATCH_OR_NONE, conditional=True),
+    "dcgan-mnist": Line(_dcgan_mnist, critic=BATCH_OR_NONE, generator=BATCH_OR_NONE, conditional=True),
     "dcgan-constant": Line(_dcgan_constant, critic=DCGAN_NORMS, conditional=True),
     "lsgan-112": Line(_lsgan, critic=BATCH, generator=BATCH),
     "characters": Line(_characters, critic=BATCH, generator=BATCH, conditional=True),

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from saddlepoint.data.sources import open_data
+from saddlepoint.errors import UsageError
 from saddlepoint.games.player import Adam
 from saddlepoint.studies import toyruns, toys
 from saddlepoint.studies.pool import run_missing
@@ -118,3 +119,13 @@ def test_the_command_leaves_a_table_numbers_and_a_picture(tmp_path, monkeypatch,
     assert len(numbers["runs"]) == 4 and numbers["protocol"]["updates"] == 2
     assert (tmp_path / "toys.png").stat().st_size > 1000
     assert torch.get_num_threads() >= 1
+
+
+def test_some_arms_alone(tmp_path):
+    places = ["--work", str(tmp_path / "work"), "--out", str(tmp_path / "toys.md"), "--picture", str(tmp_path / "toys.png")]
+    toys.main(["--seeds", "1", "--updates", "2", "--data", "ring8", "--arms", "nsgan", "lsgan --coding pearson", "--processes", "1", *places])
+    text = (tmp_path / "toys.md").read_text()
+    assert '--seeds 1 --updates 2 --data ring8 --arms nsgan "lsgan --coding pearson"`' in text
+    assert "| `nsgan` |" in text and "| `lsgan --coding pearson` |" in text and "| `lsgan` |" not in text
+    with pytest.raises(UsageError, match="no arm 'nsgam'.*nsgan"):
+        toys.main(["--arms", "nsgam", *places])

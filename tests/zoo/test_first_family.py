@@ -230,3 +230,16 @@ def test_gan_tfd_is_trained_twice(make: Any, images: Any, play: Any) -> None:
     assert again.generator.stage.level == 1
     with pytest.raises(UsageError, match="pretrain_share must lie between 0 and 1; it is 2"):
         make("gan", "tfd", images(size=12), pretrain_share=2)
+
+
+def test_dcgans_mnist_model_is_told_labels_everywhere_and_slows_in_its_second_half(make: Any, images: Any) -> None:
+    game, config, _ = make("dcgan", "mnist", images(1, 28), width=4)
+    schedule = game.players["generator"].schedule
+    assert [schedule(Clock(round=r, horizon=100))["lr"] for r in (0, 50, 75, 100)] == pytest.approx([2e-4, 2e-4, 1e-4, 0])
+    assert config.discriminator_optimizer.weight_decay == 2.5e-5
+    assert game.generator.dense[0].weight.shape == (64, 104)  # 100 latents and four labels
+    assert game.discriminator.dense[0].weight.shape == (64, 8 * 7 * 7 + 4)
+    x = game.sample(3, game.draws, torch.tensor([0, 1, 2]))
+    assert x.shape == (3, 1, 28, 28)
+    with pytest.raises(UsageError, match="decay_from"):
+        dataclasses.replace(config, lr_decay="linear")
