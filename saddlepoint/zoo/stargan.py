@@ -22,7 +22,7 @@ from saddlepoint.zoo.pix2pix import partner_shape
 PAPER = StarGANConfig(batch=16, rounds=40_000, resolution=128)
 CELEBA = ("Black_Hair", "Blond_Hair", "Brown_Hair", "Male", "Young")
 SMALL = replace(
-    PAPER, resolution=32, batch=8, rounds=2_000, width=16, d_width=32, blocks=3, d_steps=2, optimizer=Adam(lr=5e-4, beta1=0.5, beta2=0.999)
+    PAPER, resolution=32, batch=8, rounds=2_000, width=16, d_width=32, blocks=3, d_steps=2, optimizer=Adam(lr=1e-3, beta1=0.5, beta2=0.999)
 )
 
 

@@ -1,0 +1,149 @@
+"""``python -m saddlepoint.studies.enlarging``: what SRGAN gains over the squared error, and what it gives for it.
+
+Shipped emoji of 32 pixels are made again from 8: by repeating pixels, by bicubic interpolation, by SRResNet (squared error), and by SRGAN, which
+begins with a squared error too and has the same time of the processor. All are judged on emoji that none was trained on.
+
+Columns: PSNR and SSIM of the brightness (higher is nearer); the distance of EfficientNet-Lite0's features (lower is nearer to the eye; SRGAN learnt
+on those of another network); how much less power than the true images have in the upper half of the frequencies, in decibels; the length of the
+gradients over the true ones'; and the share of enlargements and true images that a classifier, trained on half of them, mixes up on the other half.
+With ``--keep`` the same command continues where it was stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from saddlepoint.data.sources import open_data
+from saddlepoint.evaluation.distances import open_distance
+from saddlepoint.evaluation.grid import image_grid, to_uint8
+from saddlepoint.evaluation.paired import luma, paired_distance, psnr, ssim
+from saddlepoint.evaluation.spectra import fine_gap, sharpness
+from saddlepoint.evaluation.trainee import train_classifier
+from saddlepoint.studies.budget import markdown, spread, trained
+from saddlepoint.studies.pool import Job, Record, run_missing
+from saddlepoint.zoo.catalogue import find_recipe
+
+SIDE, FACTOR, SHOWN = 32, 4, 12
+COLUMNS = {
+    "psnr": ("PSNR", "{:.2f}"),
+    "ssim": ("SSIM", "{:.3f}"),
+    "features": ("feature distance", "{:.3f}"),
+    "spectrum": ("fine power, dB", "{:.1f}"),
+    "sharpness": ("sharpness", "{:.2f}"),
+    "mixed": ("mixed up", "{:.1f} %"),
+}
+ARMS = {"pixels repeated": "nearest", "bicubic": "bicubic", "SRResNet": "small-srresnet", "SRGAN on pixels": "small-mse", "SRGAN": "small"}
+
+
+def enlarger(job: Job) -> tuple[Callable[[Tensor], Tensor], int]:
+    """Small images in [-1, 1] -> large ones, and the rounds they were learnt in."""
+    how = ARMS[job["arm"]]
+    if how in ("nearest", "bicubic"):
+        settings: dict[str, Any] = {"mode": how} | ({"align_corners": False} if how == "bicubic" else {})
+        return lambda small: F.interpolate(small, (SIDE, SIDE), **settings).clamp(-1, 1), 0
+    entry, data = find_recipe("srgan"), open_data("emoji:train", resolution=SIDE)
+    preset: Any = entry.preset(how)
+    config = dataclasses.replace(preset, width=job["width"])
+    if not config.adversarial_weight:
+        game, rounds = trained(lambda: entry.game(config, data), data, config, seconds=job["seconds"], seed=job["seed"])
+    else:
+        game, rounds = _in_two_parts(config, data, job)
+    made: Any = game
+    return made.translate, rounds
+
+
+def _in_two_parts(config: Any, data: Any, job: Job) -> tuple[Any, int]:
+    """SRGAN, half of its time on the pixels alone: its two phases have rounds of different cost, so each is measured."""
+    entry = find_recipe("srgan")
+    first = dataclasses.replace(config, adversarial_weight=0.0, content="pixels", pretrain=0)
+    start, before = trained(lambda: entry.game(first, data), data, first, seconds=job["seconds"] / 2, seed=job["seed"])
+    second = dataclasses.replace(config, pretrain=0)
+
+    def build() -> Any:
+        game = entry.game(second, data)
+        game.generator.load_state_dict(start.generator.state_dict())  # type: ignore[union-attr]
+        return game
+
+    game, after = trained(build, data, second, seconds=job["seconds"] / 2, seed=job["seed"])
+    return game, before + after
+
+
+def work(job: Job) -> Record:
+    """Train one arm, and judge its enlargements of the test images."""
+    translate, rounds = enlarger(job)
+    tests = open_data("emoji:test", resolution=SIDE)
+    true = tests.records(torch.arange(len(tests)))["image"]
+    x = true.float() / 127.5 - 1
+    small = F.interpolate(x, (SIDE // FACTOR, SIDE // FACTOR), mode="bicubic", antialias=True, align_corners=False).clamp(-1, 1)
+    with torch.no_grad():
+        made = torch.from_numpy(to_uint8(torch.cat([translate(part) for part in torch.split(small, 50)])))
+    picture = Path(job["folder"]) / f"{job['arm'].replace(' ', '-')}-{job['seed']}.png"
+    picture.parent.mkdir(parents=True, exist_ok=True)
+    image_grid(torch.cat([made[:SHOWN], true[:SHOWN]]), columns=SHOWN).save(picture)
+    bright, truth = (luma(images, border=FACTOR) for images in (made, true))
+    return {
+        "rounds": rounds,
+        "psnr": float(np.mean(psnr(bright, truth))),
+        "ssim": float(np.mean(ssim(bright, truth))),
+        "features": float(np.mean(paired_distance(made, true, open_distance("lite0@64").between))),
+        "spectrum": fine_gap(true, made),
+        "sharpness": float(np.mean(sharpness(made)) / np.mean(sharpness(true))),
+        "mixed": 100 * _mixed_up(made, true, job["seed"]),
+    }
+
+
+def _mixed_up(made: Tensor, true: Tensor, seed: int) -> float:
+    """Error of a classifier that tells enlarged from true images; half of the pairs are for its training."""
+    half = len(made) // 2
+    labels = np.repeat([0, 1], half)
+    tell = train_classifier(torch.cat([made[:half], true[:half]]), labels, 2, seed=seed)
+    return float(np.mean(np.concatenate([tell(made[half:]) != 0, tell(true[half:]) != 1])))
+
+
+def as_table(records: Sequence[Record]) -> str:
+    """A row an arm."""
+    rows = []
+    for arm in ARMS:
+        mine = [record for record in records if record["job"]["arm"] == arm]
+        if not mine:
+            continue
+        cells = [spread([record[key] for record in mine], form) for key, (_, form) in COLUMNS.items()]
+        rows.append([arm, *cells, spread([record["rounds"] for record in mine], "{:.0f}")])
+    return markdown(["arm", *(name for name, _ in COLUMNS.values()), "rounds"], rows)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Read the flags, train what is missing, write."""
+    parser = argparse.ArgumentParser(prog="python -m saddlepoint.studies.enlarging", description="SRGAN and the squared error, on emoji.")
+    parser.add_argument("--seconds", type=float, default=15, help="of the processor, for each run")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--width", type=int, default=24)
+    parser.add_argument("--arms", nargs="+", default=["pixels repeated", "bicubic", "SRResNet", "SRGAN"], choices=list(ARMS))
+    parser.add_argument("--keep", type=Path, help="folder of finished runs and their pictures; left out: none are kept")
+    parser.add_argument("--out", type=Path, help="Markdown file; left out: to the screen")
+    given = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory() as aside:
+        keep = given.keep or Path(aside)
+        common = {"seconds": given.seconds, "width": given.width, "folder": str(keep)}
+        jobs = [{"arm": arm, "seed": seed, **common} for arm in given.arms for seed in range(given.seeds if ARMS[arm].startswith("small") else 1)]
+        text = as_table(run_missing(work, jobs, keep / "runs.jsonl"))
+    if given.out is None:
+        sys.stdout.write(text)
+    else:
+        given.out.write_text(text, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
