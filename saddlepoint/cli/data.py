@@ -19,14 +19,14 @@ SUBVERBS = ("check", "convert", "get", "list")
 
 @dataclass(frozen=True, kw_only=True)
 class CheckFlags:
-    """Open every image once and report: sizes, modes, labels, copies, files that cannot be read, and what training would do with each.
+    """Look at every image once and report: sizes, modes, labels, copies, files that cannot be read, what training would do with each, what fits.
 
     Attributes:
-        path: folder, .zip or .tar file of images.
+        path: folder, archive or table of images, or anything else that training takes.
         json: print JSON.
     """
 
-    path: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="PATH")]
+    path: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="PATH")]
     json: bool = False
 
 

@@ -1,26 +1,33 @@
-"""A look at a set of image files before it is used: what is there, what is wrong with it, and what would be done with each file.
+"""A look at images before they are used: what is there, what is wrong with it, and what would be done with each file.
 
-Every file is opened and decoded once, on all cores.
+Every file of a folder, an archive or a table is opened and decoded once, on all cores; of other data every image is looked at as it was read.
 """
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import itertools
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
-from typing import IO
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 
 from saddlepoint.data.archives import find_in_shards, find_in_zip, shards_of
-from saddlepoint.data.folder import Found, find_images
-from saddlepoint.data.images import DEEP_MODES, EXIF_ORIENTATION, batched, has_alpha, pool, upright
+from saddlepoint.data.arrayfile import holds_arrays
+from saddlepoint.data.arrays import ArrayDataset
+from saddlepoint.data.folder import Found, find_images, reason_of
+from saddlepoint.data.images import DEEP_MODES, EXIF_ORIENTATION, has_alpha, in_order, upright
 from saddlepoint.data.metadata import Metadata, read_metadata
+from saddlepoint.data.packed import is_packed
+from saddlepoint.data.parquet import find_in_tables, tables_of
+from saddlepoint.data.sources import open_data
 from saddlepoint.errors import DataError
 
 NEAR = 4  # bits of 64 that two hashes may differ in
@@ -85,45 +92,78 @@ class Report:
     advice: list[str] = field(default_factory=list)
 
 
-def check(path: Path, show: Callable[[int, int], None] | None = None) -> Report:
-    """Open every image of a folder, zip file or tar shards.
+def check(path: str | Path, show: Callable[[int, int], None] | None = None) -> Report:
+    """Look at every image of some data.
 
     Args:
-        path: as for training.
+        path: as for training: of a folder, archive or table every file is opened as it is; anything else as training would read it.
         show: called with (files done, all).
     Raises:
         DataError: if there is nothing to look at.
+        UsageError: for an unknown name.
     """
-    found, metadata = _find(path)
+    found, metadata = _find(Path(path).expanduser())
     looks: dict[str, Look] = {}
     corrupt: dict[str, str] = {}
-    with pool() as workers:
-        for part in batched(range(len(found.paths)), 64):
-            names = [found.paths[row] for row in part]
-            for name, result in zip(names, workers.map(lambda name: _attempt(found, name), names), strict=True):
-                if isinstance(result, Look):
-                    looks[name] = result
-                else:
-                    corrupt[name] = result
-            if show is not None:
-                show(len(looks) + len(corrupt), len(found.paths))
-    report = _report(path, found, metadata, looks, corrupt)
+    results: Iterator[Look | str]
+    if found is None:
+        data = open_data(str(path))
+        found, results = _found_in(data), _looks_of(data)
+    else:
+        results = in_order(functools.partial(_attempt, found), found.paths)
+    total = len(found.paths)
+    for number, (name, result) in enumerate(zip(found.paths, results, strict=True), 1):
+        if isinstance(result, Look):
+            looks[name] = result
+        else:
+            corrupt[name] = result
+        if show is not None and (number % 64 == 0 or number == total):
+            show(number, total)
+    report = _report(str(path), found, metadata, looks, corrupt)
     report.advice.extend(_advice(report, looks))
     return report
 
 
-def _find(path: Path) -> tuple[Found, Metadata | None]:
-    if not path.exists():
-        raise DataError(f"There is no folder or file {path}. Check the path.")
+def _find(path: Path) -> tuple[Found | None, Metadata | None]:
+    """The image files that a path means, and the table beside them; None where it is no path, or one of other things."""
+    if not path.exists() or (path.is_dir() and is_packed(path)) or holds_arrays(path):
+        return None, None
+    tables = tables_of(path)
+    if tables:
+        return find_in_tables(path, tables)
     shards = shards_of(path) if path.is_dir() or path.suffix == ".tar" else []
     if shards:
         return find_in_shards(path, shards)
     if path.suffix == ".zip":
         return find_in_zip(path)
     if not path.is_dir():
-        raise DataError(f"{path} is no folder, .zip or .tar file of images; those can be checked.")
+        return None, None
     found = find_images(path)
     return found, read_metadata(str(path), found.paths, lambda name: (path / name).read_bytes() if (path / name).is_file() else None)
+
+
+def _found_in(data: ArrayDataset) -> Found:
+    """The images of data that are no files, by name or number."""
+    if data.spec.kind != "image":
+        raise DataError(f"{data.spec.name} holds {len(data)} records of {data.spec.kind} data, shape {[*data.spec.shape]}; images can be checked.")
+    names = [f"{i} {data.names[i]}".strip() if data.names else str(i) for i in range(len(data))]
+    labelled = "label" in data.spec.fields and data.spec.class_names
+    return Found(Path(data.spec.name), names, data.column("label").tolist() if labelled else None, data.spec.class_names)
+
+
+def _looks_of(data: ArrayDataset) -> Iterator[Look]:
+    """A look at each image of data that are no files."""
+    for rows in torch.split(torch.arange(len(data)), 256):
+        yield from in_order(_look_at_pixels, data.records(rows)["image"].numpy())
+
+
+def _look_at_pixels(pixels: NDArray[np.generic]) -> Look:
+    channels, height, width = pixels.shape
+    levels = pixels if pixels.dtype == np.uint8 else ((pixels.astype(np.float32) + 1) * 127.5).round().astype(np.uint8)
+    image = Image.fromarray(levels.transpose(1, 2, 0)) if channels == 3 else Image.fromarray(levels.mean(0).round().astype(np.uint8))
+    mode = {1: "L", 3: "RGB"}.get(channels, f"{channels} channels") + ("" if pixels.dtype == np.uint8 else f" of {pixels.dtype}")
+    notes = ("cropped to the centred square",) if width != height else ()
+    return Look(width, height, mode, notes, hashlib.sha256(np.ascontiguousarray(pixels).tobytes()).hexdigest(), _bits(image.convert("L")))
 
 
 def _attempt(found: Found, name: str) -> Look | str:
@@ -134,14 +174,11 @@ def _attempt(found: Found, name: str) -> Look | str:
     except MemoryError:
         raise
     except Exception as error:  # a damaged file may make any decoder raise anything
-        if type(error).__name__ == "UnidentifiedImageError":
-            return "not a readable image" if content else "empty file"
-        return str(error).strip().split("\n")[0][:120] or type(error).__name__
+        reason = reason_of(error)
+        return "empty file" if reason == "not a readable image" and not content else reason
 
 
 def _look(content: bytes) -> Look:
-    from io import BytesIO
-
     with Image.open(BytesIO(content)) as image:
         width, height, mode = image.width, image.height, image.mode
         notes = ["transparent: put on white"] if has_alpha(image) else []
@@ -150,14 +187,16 @@ def _look(content: bytes) -> Look:
         notes += ["animated: the first frame is taken"] if getattr(image, "n_frames", 1) > 1 else []
         notes += ["cropped to the centred square"] if width != height else []
         notes += [f"{mode}: converted to RGB"] if mode in ("P", "CMYK", "YCbCr", "HSV", "LAB", "PA") else []
-    source: IO[bytes] = BytesIO(content)
-    small = upright(source, 1).resize((9, 8), Image.Resampling.BILINEAR)
-    pixels = np.asarray(small).astype(np.int16)
-    bits = int.from_bytes(np.packbits(pixels[:, 1:] > pixels[:, :-1]).tobytes(), "big")
-    return Look(width, height, mode, tuple(notes), hashlib.sha256(content).hexdigest(), bits)
+    return Look(width, height, mode, tuple(notes), hashlib.sha256(content).hexdigest(), _bits(upright(BytesIO(content), 1)))
 
 
-def _report(path: Path, found: Found, metadata: Metadata | None, looks: dict[str, Look], corrupt: dict[str, str]) -> Report:
+def _bits(image: Image.Image) -> int:
+    """Perceptual hash of a grey picture."""
+    pixels = np.asarray(image.resize((9, 8), Image.Resampling.BILINEAR)).astype(np.int16)
+    return int.from_bytes(np.packbits(pixels[:, 1:] > pixels[:, :-1]).tobytes(), "big")
+
+
+def _report(path: str, found: Found, metadata: Metadata | None, looks: dict[str, Look], corrupt: dict[str, str]) -> Report:
     labels: Counter[str] = Counter()
     if metadata is not None and metadata.has("label"):
         labels.update(str(row["label"]) for row in metadata.rows.values())
@@ -168,7 +207,7 @@ def _report(path: Path, found: Found, metadata: Metadata | None, looks: dict[str
         same[look.digest].append(name)
     sides = sorted(min(look.width, look.height) for look in looks.values()) or [1]
     return Report(
-        path=str(path),
+        path=path,
         files=len(found.paths),
         readable=len(looks),
         corrupt=corrupt,

@@ -49,6 +49,21 @@ class Choice:
 FEW = 5_000  # images; below it a discriminator learns them by heart within an ordinary training
 
 
+def recipe_for(images: int, device: str) -> tuple[str, str]:
+    """Recipe for so many images on a type of device, and why.
+
+    >>> recipe_for(1906, "cpu")[0], recipe_for(60_000, "cpu")[0]
+    ('diffaugment', 'dcgan')
+    """
+    few = images < FEW
+    return (
+        "dcgan" if device == "cpu" and not few else "diffaugment",
+        "By rule, not yet by measurement: of few images D must see augmented ones, or it learns them by heart."
+        if few
+        else "By rule, not yet by measurement: its plain networks learn something in minutes.",
+    )
+
+
 def choose_recipe(data: str, device: str = "cpu") -> Choice:
     """Recipe and preset for data that came without one, by its kind, its size and the machine.
 
@@ -70,14 +85,8 @@ def choose_recipe(data: str, device: str = "cpu") -> Choice:
     if spec.kind == "volume":
         found = f"No recipe was named. {spec.name} holds {spec.num_records} volumes: 3d-gan, preset small."
         return Choice("3d-gan", "small", (found, "It is the one that needs volumes alone."))
-    few = spec.num_records < FEW
-    recipe = ("diffaugment" if few else "dcgan") if device == "cpu" else "diffaugment"
+    recipe, why = recipe_for(spec.num_records, device)
     found = f"No recipe was named. {spec.name} holds {spec.num_records} images and training runs on {device}: {recipe}, preset small."
-    why = (
-        "By rule, not yet by measurement: of few images D must see augmented ones, or it learns them by heart."
-        if few
-        else "By rule, not yet by measurement: its plain networks learn something in minutes."
-    )
     return Choice(recipe, "small", (found, why))
 
 

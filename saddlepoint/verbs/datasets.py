@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,20 +14,30 @@ Show = Callable[[int, int], None]
 
 
 def check_data(path: str | Path, *, show: Show | None = None) -> dict[str, Any]:
-    """Open every image of a folder, zip file or tar shards once, and report what is there.
+    """Look at every image of some data once, and report what is there, and what to train on it.
 
     Args:
         path: as for training.
         show: called with (files done, all).
     Returns:
-        The fields of :class:`saddlepoint.data.check.Report`, and "lines", the report for people.
+        The fields of :class:`saddlepoint.data.check.Report`; "recipe", "why" and the "command" that begins a training (None where nothing can be
+        trained); and "lines", the report for people.
     Raises:
         DataError: if there is nothing to look at.
+        UsageError: for an unknown name.
     """
     from saddlepoint.data.check import check, lines_of
+    from saddlepoint.training.machine import pick_device
+    from saddlepoint.verbs.choosing import recipe_for
 
-    report = check(Path(path), show)
-    return dataclasses.asdict(report) | {"lines": lines_of(report)}
+    report = check(path, show)
+    found = dataclasses.asdict(report) | {"recipe": None, "why": None, "command": None, "lines": lines_of(report)}
+    if report.readable >= 2:
+        recipe, why = recipe_for(report.readable, pick_device("auto"))
+        command = shlex.join(["saddlepoint", "train", recipe, "--data", str(path), "--resolution", str(report.resolution), "--out", "runs/first"])
+        found |= {"recipe": recipe, "why": why, "command": command}
+        found["lines"].append(f"Begin with {recipe}: {command} ({why})")
+    return found
 
 
 def convert_data(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import zipfile
@@ -20,6 +21,7 @@ from saddlepoint.data.check import check, lines_of, near_pairs
 from saddlepoint.data.packed import open_packed, write_packed
 from saddlepoint.data.sources import open_data
 from saddlepoint.errors import DataError, StorageError, UsageError
+from saddlepoint.training.plan import Plan
 
 
 @pytest.fixture(autouse=True)
@@ -94,9 +96,41 @@ def test_archives_are_checked_too(photos: Path, tmp_path: Path) -> None:
     report = check(tmp_path / "x.zip")
     assert (report.files, report.readable) == (13, 12)
     assert report.labels == {"cat": 8, "dog": 5}
-    for path, words in ((tmp_path / "none", "There is no folder or file"), (photos / "cat" / "1.png", "is no folder, .zip or .tar file")):
+    for path, words in ((tmp_path / "none", "There is no folder or file"), (photos / "cat" / "1.png", "it is one image: point at the folder")):
         with pytest.raises(DataError, match=words):
             check(path)
+
+
+def test_arrays_tables_and_named_sets_are_checked_too(tmp_path: Path) -> None:
+    images = open_data("digits").column("image")[:40, 0].numpy().copy()
+    images[7] = images[3]
+    np.savez(tmp_path / "x.npz", images=images, labels=np.arange(40) % 4)
+    report = check(tmp_path / "x.npz")
+    assert (report.files, report.readable, report.sizes, report.modes) == (40, 40, {"8x8": 40}, {"L": 40})
+    assert report.labels == {"0": 10, "1": 10, "2": 10, "3": 10}
+    assert ["3", "7"] in report.duplicates
+    np.save(tmp_path / "deep.npy", np.random.default_rng(0).random((5, 6, 16, 16), np.float32))
+    assert check(tmp_path / "deep.npy").modes == {"6 channels of float32": 5}
+    write_packed(open_data("digits"), tmp_path / "packed", "digits")
+    assert check(tmp_path / "packed").files == 1797
+    assert check("emoji:test").files == 191
+    pq = pytest.importorskip("pyarrow.parquet")
+    pa = pytest.importorskip("pyarrow")
+    buffers = [io.BytesIO() for _ in range(4)]
+    for k, buffer in enumerate(buffers):
+        noise(k % 3).save(buffer, "png")
+    pq.write_table(pa.table({"image": [b.getvalue() for b in buffers], "label": ["a", "b", "c", "a"]}), tmp_path / "x.parquet")
+    report = check(tmp_path / "x.parquet")
+    assert (report.labels, report.duplicates) == ({"a": 2, "b": 1, "c": 1}, [["x/00000000", "x/00000003"]])
+    with pytest.raises(DataError, match=r"ring8 holds 100000 records of points data, shape \[2\]; images can be checked"):
+        check("ring8")
+
+
+def test_a_check_says_what_to_begin_with(photos: Path) -> None:
+    report = api.check_data(photos)
+    assert report["recipe"] == "diffaugment"
+    assert report["command"] == f"saddlepoint train diffaugment --data {photos} --resolution 32 --out runs/first"
+    assert report["lines"][-1].startswith("Begin with diffaugment")
 
 
 # -- conversion --------------------------------------------------------------------------------------------------------------------------
@@ -183,8 +217,9 @@ def api_convert(data: Any, out: Path) -> Path:
 
 def test_training_on_packed_data(tmp_path: Path) -> None:
     assert main(["data", "convert", "digits", str(tmp_path / "packed"), "--resolution", "16"]) == 0
-    run = api.train("dcgan", data=str(tmp_path / "packed"), resolution=16, width=4, batch=8, steps=1, device="cpu", out=tmp_path / "run").folder
-    same = api.train("dcgan", data="digits", resolution=16, width=4, batch=8, steps=1, device="cpu", out=tmp_path / "same").folder
+    flags: dict[str, Any] = {"resolution": 16, "width": 4, "batch": 8, "device": "cpu", "plan": Plan(steps=1, preview_every=0, score_every=0)}
+    run = api.train("dcgan", data=str(tmp_path / "packed"), **flags, out=tmp_path / "run").folder
+    same = api.train("dcgan", data="digits", **flags, out=tmp_path / "same").folder
     one, other = (api.load(folder)[0].state_dict() for folder in (run, same))
     assert all(torch.equal(value, other[name]) for name, value in one.items())
 
