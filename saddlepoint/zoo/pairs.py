@@ -20,6 +20,7 @@ from saddlepoint.networks.gulrajani import architecture
 from saddlepoint.networks.gulrajani_mnist import GulrajaniMNISTDiscriminator, GulrajaniMNISTGenerator
 from saddlepoint.networks.heads import use_spectral_norm
 from saddlepoint.networks.lsgan import LSGANDiscriminator, LSGANGenerator
+from saddlepoint.networks.mirza import MirzaDiscriminator, MirzaGenerator
 from saddlepoint.networks.mlp import MLPDiscriminator, MLPGenerator, goodfellow
 from saddlepoint.networks.resnet import ResNetDiscriminator, ResNetGenerator
 from saddlepoint.networks.sncnn import SNCNNDiscriminator, SNCNNGenerator
@@ -149,6 +150,14 @@ def _characters(order: Order) -> Pair:
     return generator, CharacterDiscriminator(order.image, order.told.discriminator, width=order.width)
 
 
+def _mirza(order: Order) -> Pair:
+    if order.told.generator is None or order.told.discriminator is None:
+        raise UsageError("The architecture mirza is made for labels. Choose --conditional, or another --architecture.")
+    bounded = len(order.shape) == 3
+    generator = MirzaGenerator(order.shape, order.told.generator, latent_dim=order.latent_dim, width=order.width, bounded=bounded)
+    return generator, MirzaDiscriminator(order.shape, order.told.discriminator, units=max(1, order.width // 5), bounded=bounded)
+
+
 def _am_gan(order: Order) -> Pair:
     shared: Any = {"latent_dim": order.latent_dim, "num_classes": order.told.generator}
     return ActivationGenerator(order.image, width=order.width * 3 // 2, **shared), ActivationDiscriminator(order.image, width=order.width)
@@ -228,6 +237,7 @@ PAIRS: dict[str, Line] = {
     "dcgan-constant": Line(_dcgan_constant, critic=DCGAN_NORMS, conditional=True),
     "lsgan-112": Line(_lsgan, critic=BATCH, generator=BATCH),
     "characters": Line(_characters, critic=BATCH, generator=BATCH, conditional=True),
+    "mirza": Line(_mirza, conditional=True, points=True),
     "am-gan": Line(_am_gan, critic=BATCH, generator=BATCH, conditional="generator"),
     "ac-gan": Line(_ac_gan, critic=BATCH, generator=BATCH, conditional="generator"),
     "stability": Line(_stability, conditional=True),

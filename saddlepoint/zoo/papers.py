@@ -10,6 +10,7 @@ from saddlepoint.zoo import began
 from saddlepoint.zoo import bigan
 from saddlepoint.zoo import biggan
 from saddlepoint.zoo import brute_force
+from saddlepoint.zoo import cgan
 from saddlepoint.zoo import context_encoder
 from saddlepoint.zoo import cyclegan
 from saddlepoint.zoo import dcgan
@@ -49,7 +50,7 @@ from saddlepoint.zoo import stylegan2_ada
 from saddlepoint.zoo import ttur
 from saddlepoint.zoo import unrolled
 from saddlepoint.zoo import vae
-from saddlepoint.zoo import vae_gan3d
 from saddlepoint.zoo import vae_gan
+from saddlepoint.zoo import vae_gan3d
 from saddlepoint.zoo import wgan
 from saddlepoint.zoo import wgan_gp
