@@ -18,7 +18,7 @@ class TranslateFlags:
 
     Attributes:
         run: the run folder.
-        source: an image file, a folder of them, or - for one image on the standard input.
+        source: an image file, a folder of them, a video, or - for one image on the standard input.
         out: the file to write, or the folder to write a file of the same name into for each; - for the standard output.
         back: from the second domain to the first (CycleGAN).
         set: domains of the result, NAME=on or NAME=off: attributes, which stay as they are where they are not named, or one class (StarGAN).

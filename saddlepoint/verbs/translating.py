@@ -1,4 +1,4 @@
-"""Images made of other images by a trained run: a file, a folder, or the standard input.
+"""Images made of other images by a trained run: a file, a folder, the standard input, or a video.
 
 Axes: n batch, c channels, h w image.
 """
@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 
 from saddlepoint.data.folder import IMAGE_SUFFIXES
@@ -26,6 +28,7 @@ from saddlepoint.evaluation.grid import image_grid, to_uint8
 from saddlepoint.games.game import Game
 from saddlepoint.games.translating import Translates
 from saddlepoint.training.storage import write_bytes
+from saddlepoint.verbs.films import change_film, is_film
 from saddlepoint.verbs.using import load
 
 TILE, OVERLAP = 512, 64  # pixels: sides of a piece, and what neighbours share
@@ -51,7 +54,7 @@ def translate(
 
     Args:
         run: the run folder.
-        source: an image file, a folder of them (searched in sub-folders too), or "-" for one image on the standard input.
+        source: an image file, a folder of them (searched in sub-folders too), "-" for one image on the standard input, or a video file.
         out: the file to write for one image, or the folder to write a file of the same name into for each; "-" for the standard output.
         targets: what a translation is of, where the run knows several: {"back": True} for CycleGAN's way back, {"set": {"hat": True}} for StarGAN.
         sheet: write input and output side by side.
@@ -77,6 +80,14 @@ def translate(
         )
     channels = (data["shapes"]["other"] if wanted.get("back") and "other" in data["shapes"] else data["shape"])[0]
     written: list[Path] = []
+    if is_film(source):
+
+        def changed(frame: Image.Image) -> Image.Image:
+            x = as_tensor(np.array(frame.convert("L" if channels == 1 else "RGB")), game)
+            return picture(x, translated(game, x, wanted, tile=tile, seed=seed), sheet=sheet)
+
+        place, target = Path(source).expanduser(), Path(out).expanduser()
+        return [change_film(place, target / place.name if target.is_dir() or not target.suffix else target, changed)]
     jobs = jobs_of(source, out)
     check_written(jobs)
     for name, stream, target in jobs:
@@ -186,20 +197,29 @@ def read_image(name: str, stream: Path | io.BytesIO, channels: int, game: Game) 
         raise DataError(f"{name} cannot be read as an image: {error}. Take it out, or convert it.") from error
     if min(pixels.shape[:2]) < 2:
         raise DataError(f"{name} has {pixels.shape[1]}x{pixels.shape[0]} pixels; sides of 2 or more are needed.")
+    return as_tensor(pixels, game)
+
+
+def as_tensor(pixels: NDArray[np.uint8], game: Game) -> Tensor:
+    """Pixels uint8 [h, w] or [h, w, c] as float [1, c, h, w] in [-1, 1], where the game is."""
     image = torch.from_numpy(pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1).copy())[None]  # 1 c h w
     parameter = next(game.parameters())
     return to_device({"image": image}, parameter.device, parameter.dtype).x
 
 
-def write_image(x: Tensor, y: Tensor, target: Path, *, sheet: bool) -> None:
-    """One translation, or input and output side by side, in the format of the file's name."""
+def picture(x: Tensor, y: Tensor, *, sheet: bool) -> Image.Image:
+    """One translation, or input and output side by side."""
     if sheet and x.shape[2:] != y.shape[2:]:
         x = F.interpolate(x, y.shape[2:], mode="nearest")
     channels = max(x.shape[1], y.shape[1])
     images = [x.expand(-1, channels, -1, -1), y.expand(-1, channels, -1, -1)] if sheet else [y]
-    picture = image_grid(to_uint8(torch.cat(images).float()), columns=2)
+    return image_grid(to_uint8(torch.cat(images).float()), columns=2)
+
+
+def write_image(x: Tensor, y: Tensor, target: Path, *, sheet: bool) -> None:
+    """One translation, or input and output side by side, in the format of the file's name."""
     content, kind = io.BytesIO(), {".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp"}.get(target.suffix.lower(), "png")
-    picture.save(content, format=kind, **({"quality": 95} if kind != "png" else {}))
+    picture(x, y, sheet=sheet).save(content, format=kind, **({"quality": 95} if kind != "png" else {}))
     if str(target) == "-":
         sys.stdout.buffer.write(content.getvalue())
         return
