@@ -18,6 +18,7 @@ from saddlepoint.data import hdf5, idx
 from saddlepoint.data.arrays import ArrayDataset, content_hash
 from saddlepoint.data.folder import MIN_IMAGES
 from saddlepoint.data.images import check_square
+from saddlepoint.data.mapping import mapped
 from saddlepoint.data.records import DataSpec
 from saddlepoint.data.registry import Request
 from saddlepoint.data.shipped import image_dataset
@@ -185,5 +186,4 @@ def _deep(samples: NDArray[np.generic], path: Path) -> NDArray[np.float32]:
 
 def _mapped(samples: np.memmap) -> torch.Tensor:
     """The same bytes as a tensor that leaves them in the file until they are read."""
-    whole = torch.from_file(str(samples.filename), shared=False, size=samples.offset + samples.size, dtype=torch.uint8)
-    return whole[samples.offset :].view(samples.shape)
+    return mapped(Path(str(samples.filename)), torch.uint8, samples.shape, samples.offset)

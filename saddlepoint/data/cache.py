@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from saddlepoint.data.images import Pixels
+from saddlepoint.data.mapping import mapped
 from saddlepoint.errors import StorageError
 
 FORMAT = 1
@@ -80,7 +81,7 @@ def read_pack(key: str) -> Packed | None:
     count = torch.Size(index.shape).numel()
     if size != count or index.format != FORMAT:
         return None
-    images = torch.from_file(str(folder / "images.bin"), shared=False, size=count, dtype=torch.uint8).view(index.shape)
+    images = mapped(folder / "images.bin", torch.uint8, index.shape)
     return Packed(images=images, names=index.names, labels=index.labels, notes=index.notes, content_hash=index.content_hash)
 
 

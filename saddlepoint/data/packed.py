@@ -21,6 +21,7 @@ import torch
 from saddlepoint import __version__
 from saddlepoint.config import to_json
 from saddlepoint.data.arrays import ArrayDataset
+from saddlepoint.data.mapping import mapped
 from saddlepoint.data.records import DataSpec
 from saddlepoint.errors import DataError, StorageError, UsageError
 
@@ -59,7 +60,7 @@ def open_packed(path: Path, name: str) -> ArrayDataset:
             dtype, shape, file = DTYPES[about["dtype"]], torch.Size(about["shape"]), path / f"{field}.bin"
             if not file.is_file() or file.stat().st_size != shape.numel() * dtype.itemsize:
                 raise DataError(f"{file} is missing or of another size than {INDEX} says. Copy the folder again.")
-            fields[field] = torch.from_file(str(file), shared=False, size=shape.numel(), dtype=dtype).view(shape)
+            fields[field] = mapped(file, dtype, shape)
         return ArrayDataset(
             fields,
             spec,
