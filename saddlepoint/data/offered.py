@@ -8,6 +8,7 @@ from typing import Any
 import saddlepoint.data.offered_emoji
 import saddlepoint.data.offered_idx
 import saddlepoint.data.offered_pictures
+import saddlepoint.data.offered_scenes
 import saddlepoint.data.offered_texts  # noqa: F401  (these enter their offers and sources)
 from saddlepoint.data.fetching import Show
 from saddlepoint.data.offers import OFFERS, get, offer_of

@@ -192,8 +192,9 @@ def sized(data: ArrayDataset, request: Request) -> ArrayDataset:
     check_request(request.resolution, request.channels)
     fields = {name: data.column(name) for name in data.spec.fields}
     for name, values in fields.items():
-        if values.ndim == 4:
-            fields[name] = with_channels(resized(values, request.resolution), request.channels)
+        if values.ndim >= 4:  # n c h w, or n t c h w
+            flat = with_channels(resized(values.flatten(0, -4), request.resolution), request.channels)
+            fields[name] = flat.view(*values.shape[:-3], *flat.shape[1:])
     shapes = {name: tuple(fields[name].shape[1:]) for name in data.spec.shapes}
     digest = description_hash(of=data.spec.content_hash, resolution=request.resolution, channels=request.channels)
     shape = tuple(fields[data.spec.fields[0]].shape[1:])
