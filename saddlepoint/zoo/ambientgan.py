@@ -84,18 +84,17 @@ CIFAR = replace(
     gp_slope=1.0,
     measurement="block-pixels:p=0.8,zero=grey",
 )
-SMALL = small(  # WGAN-GP's small settings, on dropped pixels
-    MNIST,
-    architecture="wgan-gp-mnist",
-    width=32,
+SMALL = small(  # the DCGAN game with spectral norm in D, which needs no second derivative
+    DCGAN,
+    architecture="dcgan",
+    critic_norm="spectral",
     resolution=28,
-    rounds=2_000,
-    d_steps=2,
     latent_dim=64,
     latent="normal",
-    generator_optimizer=Adam(lr=5e-4, beta1=0.0, beta2=0.9),
-    discriminator_optimizer=Adam(lr=5e-4, beta1=0.0, beta2=0.9),
+    generator_optimizer=Adam(lr=5e-4, beta1=0.5),
+    discriminator_optimizer=Adam(lr=5e-4, beta1=0.5),
 )
+SMALL_WGAN_GP = small(MNIST, architecture="wgan-gp-mnist", resolution=28, d_steps=2, latent_dim=64, latent="normal")
 
 
 @recipe(
@@ -114,6 +113,7 @@ SMALL = small(  # WGAN-GP's small settings, on dropped pixels
         "small": SMALL,
         "small-ignore": replace(SMALL, method="ignore"),
         "small-unmeasure": replace(SMALL, method="unmeasure"),
+        "small-wgan-gp": SMALL_WGAN_GP,
     },
 )
 def ambientgan(config: AmbientConfig, data: Dataset) -> AmbientGame:

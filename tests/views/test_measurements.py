@@ -38,9 +38,10 @@ def test_the_table_holds_the_papers_measurements() -> None:
 def test_gradients_and_pieces(name: str) -> None:
     """First and second derivatives; micro-batches see what the whole batch sees; two samples that are the same are measured differently."""
     text = f"{name}:size=3" if "patch" in name else name
-    x = images(4, 2, 5).requires_grad_()
-    assert torch.autograd.gradcheck(lambda v: seen(text, v), x)
-    assert torch.autograd.gradgradcheck(lambda v: seen(text, v).square(), x)
+    few = images(2, 1, 4).requires_grad_()
+    assert torch.autograd.gradcheck(lambda v: seen(text, v), few, fast_mode=True)
+    assert torch.autograd.gradgradcheck(lambda v: seen(text, v).square(), few, fast_mode=True)
+    x = images(4, 2, 5)
     whole, parts = seen(text, x), []
     for piece in range(2):
         with use(Draws.seeded("y", dtype=torch.float64, piece=piece, pieces=2)):
@@ -146,7 +147,7 @@ def test_what_is_restored_is_nearer_than_what_was_measured() -> None:
         ("block-pixels:p=0.5", "blur"),
         ("block-pixels:p=0.5", "inpaint"),
         ("block-patch:size=5", "inpaint"),
-        ("convolve-noise:std=0.05", "wiener"),
+        ("convolve-noise:std=0.2", "wiener"),
     )
     for text, method in cases:
         f = open_measurement(text)

@@ -27,7 +27,7 @@ def batch_of(data: Any, rows: torch.Tensor) -> Batch:
 
 def test_the_discriminator_never_sees_a_whole_image(images: Any, make: Any, play: Any) -> None:
     """Every image that D is given has its dropped pixels; what the turns are given holds no image at all."""
-    game, config, data = make("ambientgan", "small", images(size=28), measurement="block-pixels:p=0.75", **TINY)
+    game, config, data = make("ambientgan", "small-wgan-gp", images(size=28), measurement="block-pixels:p=0.75", **TINY)
     given: list[torch.Tensor] = []
     game.discriminator.register_forward_pre_hook(lambda module, arguments: given.append(arguments[0].detach()))
     with play(game, config, data) as playing:
@@ -76,10 +76,10 @@ def test_baselines(images: Any, make: Any) -> None:
 @pytest.mark.parametrize(
     "name", ["project:angles=2", "project-told", "gaussian-projection", "extract-patch:size=9", "convolve-noise", "keep-patch:size=9"]
 )
-@pytest.mark.parametrize("preset", ["small", "projection"])
+@pytest.mark.parametrize("preset", ["small-wgan-gp", "projection"])
 def test_every_kind_of_measurement_trains(name: str, preset: str, images: Any, make: Any, play: Any) -> None:
     game, config, data = make(
-        "ambientgan", preset, images(size=28), measurement=name, architecture="wgan-gp-mnist" if preset == "small" else "dcgan", **TINY
+        "ambientgan", preset, images(size=28), measurement=name, architecture="wgan-gp-mnist" if preset == "small-wgan-gp" else "dcgan", **TINY
     )
     before = [p.detach().clone() for p in game.generator.parameters()]
     with play(game, config, data) as playing:
@@ -156,7 +156,7 @@ def test_other_errors_say_what_to_do(images: Any, make: Any) -> None:
     with pytest.raises(UsageError, match="no image of their size. Use --method ambient"):
         make("ambientgan", "small", data, measurement="project", method="ignore", **TINY)
     with pytest.raises(UsageError, match="--critic-norm none, or --game dcgan"):
-        make("ambientgan", "small", data, architecture="dcgan", **TINY)
+        make("ambientgan", "small-wgan-gp", data, architecture="dcgan", **TINY)
     with pytest.raises(UsageError, match="only images can be augmented"):
         make("ambientgan", "small", data, measurement="project", augment="color", **TINY)
     with pytest.raises(UsageError, match="inpaint does not undo ConvolveNoise"):

@@ -1,0 +1,145 @@
+"""``python -m saddlepoint.studies.ambient``: AmbientGAN against its baselines, each at the same loss of pixels.
+
+Images of clothes of which each pixel is dropped with probability p. "ambient" learns through the measurement, "ignore" takes the measurements for
+images, "unmeasure" blurs them first; p = 0 is the same game on whole images. All play the recipe's preset "small" on the same data with the same
+measurements. Scored are samples against whole images: the classifier score (the Inception score with the shipped classifier in place of Inception,
+1 to 10, higher is better) and the quick Frechet distance (lower is better).
+
+Cells are means over seeds with their least and most. Writes a Markdown table, and a picture with ``--picture``; with ``--keep`` every finished run is
+kept, and the same command continues where it was stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import functools
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from saddlepoint.data.sources import open_data
+from saddlepoint.draws import derive_seed
+from saddlepoint.evaluation.classifier import QuickFeatures
+from saddlepoint.evaluation.grid import image_grid
+from saddlepoint.evaluation.inception import inception_score
+from saddlepoint.evaluation.quick import QuickScorer
+from saddlepoint.evaluation.samples import draw_samples
+from saddlepoint.games.ambient import AmbientGame
+from saddlepoint.studies.play import play
+from saddlepoint.studies.pool import Job, Record, run_missing
+from saddlepoint.training import machine
+from saddlepoint.zoo.catalogue import find_recipe
+
+METHODS = ("ambient", "ignore", "unmeasure")
+HEAD, SHOWN = "fashion", 16  # of the classifier; samples in the picture
+REAL, FAKE = 2000, 1000  # images that are compared
+
+
+@functools.cache
+def judges() -> tuple[QuickScorer, QuickFeatures]:
+    """Of the quick Frechet distance and of the classes."""
+    return QuickScorer(open_data(HEAD, resolution=28), num_real=REAL, num_fake=FAKE), QuickFeatures()
+
+
+def classifier_score(samples: Tensor) -> float:
+    """The Inception score of images uint8 [n, 1, h, w], in one split, with the shipped classifier in place of Inception: 1 to 10."""
+    return inception_score(judges()[1].class_probabilities(samples, HEAD), splits=1).value
+
+
+def work(job: Job) -> Record:
+    """One run: its scores, the seconds of the processor, and its first samples as bytes."""
+    torch.set_num_threads(1)
+    entry, data = find_recipe("ambientgan"), open_data(HEAD, resolution=28)
+    small: Any = entry.preset("small")
+    settings = {"measurement": f"block-pixels:p={job['p']:g}", "method": job["method"], "width": job["width"], "rounds": job["rounds"]}
+    config = dataclasses.replace(small, **settings)
+    torch.manual_seed(derive_seed(job["seed"], "initialisation"))
+    game = entry.game(config, data)
+    assert isinstance(game, AmbientGame)
+    began = time.process_time()
+    play(game, data, rounds=config.rounds, batch=config.batch, seed=job["seed"], every=config.rounds)
+    seconds = time.process_time() - began
+    scorer = judges()[0]
+    samples = draw_samples(game, scorer.num_fake, seed=job["seed"])
+    found = scorer.score(samples)
+    return {
+        "score": classifier_score(samples),
+        "frechet": found["quick_frechet"],
+        "coverage": found["coverage"],
+        "floor": found["floor"]["quick_frechet"],
+        "cpu_sec": round(seconds, 1),
+        "samples": samples[:SHOWN, 0].flatten(1).tolist(),
+    }
+
+
+def jobs(given: argparse.Namespace) -> list[Job]:
+    """Whole images, then every method at every p, with every seed."""
+    common = {"rounds": given.rounds, "width": given.width}
+    arms = [("ambient", 0.0), *((method, p) for p in given.drop for method in METHODS)]
+    return [common | {"method": method, "p": p, "seed": seed} for method, p in arms for seed in range(given.seeds)]
+
+
+def as_table(records: Sequence[Record]) -> str:
+    """A row an arm; real images on top."""
+    real = open_data(HEAD, resolution=28).records(torch.arange(FAKE))["image"]
+    best = classifier_score(real)
+    head = ["p", "method", "classifier score", "quick Frechet distance", "coverage", "CPU seconds"]
+    lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head), f"| | real images | {best:.2f} | {records[0]['floor']:.2f} | | |"]
+    for p, method in dict.fromkeys((record["job"]["p"], record["job"]["method"]) for record in records):
+        mine = [record for record in records if (record["job"]["p"], record["job"]["method"]) == (p, method)]
+        forms = {"score": "{:.2f}", "frechet": "{:.1f}", "coverage": "{:.2f}", "cpu_sec": "{:.0f}"}
+        cells = [_spread([record[name] for record in mine], form) for name, form in forms.items()]
+        lines.append("| " + " | ".join([f"{p:g}", "whole images" if p == 0 else method, *cells]) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _spread(values: Sequence[float], form: str) -> str:
+    mean, least, most = (form.format(value) for value in (float(np.mean(values)), min(values), max(values)))
+    return f"{mean} ({least} to {most})"
+
+
+def draw(records: Sequence[Record], path: Path) -> None:
+    """The first seed's samples, a row an arm, in the order of the table."""
+    firsts = [record for record in records if record["job"]["seed"] == 0]
+    pixels = torch.tensor([sample for record in firsts for sample in record["samples"]], dtype=torch.uint8)
+    image_grid(pixels.view(-1, 1, 28, 28), columns=SHOWN, zoom=2).save(path)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Read the flags, measure, write."""
+    parser = argparse.ArgumentParser(
+        prog="python -m saddlepoint.studies.ambient", description="AmbientGAN and its baselines at the same loss of pixels."
+    )
+    parser.add_argument("--drop", type=float, nargs="+", default=[0.5, 0.8], help="probabilities that a pixel is dropped")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=300)
+    parser.add_argument("--width", type=int, default=16)
+    parser.add_argument("--processes", type=int, default=1)
+    parser.add_argument("--keep", type=Path, help="file of finished runs; left out: none are kept")
+    parser.add_argument("--out", type=Path, help="Markdown file; left out: to the screen")
+    parser.add_argument("--picture", type=Path, help="PNG file")
+    given = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory() as aside:
+        records = run_missing(work, jobs(given), given.keep or Path(aside) / "runs.jsonl", processes=given.processes)
+    about = f"{HEAD} at 28 pixels, {given.rounds} rounds of 64 images, width {given.width}, {given.seeds} seeds; mean (least to most)."
+    made = f"On {machine.hardware()}, torch {machine.versions()['torch']}, commit {machine.commit() or 'unknown'}, one thread a run."
+    text = f"{about} {made}\n\n{as_table(records)}"
+    if given.out is None:
+        sys.stdout.write(text)
+    else:
+        given.out.write_text(text, encoding="utf-8")
+    if given.picture is not None:
+        draw(records, given.picture)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
