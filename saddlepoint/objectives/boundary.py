@@ -66,21 +66,31 @@ class BoundaryEquilibrium(nn.Module, Objective):
     Args:
         gamma: diversity ratio E L(G(z)) / E L(x), in [0, 1].
         lambda_k: gain of the controller.
+        window: rounds whose mean M is compared with that of the window before; 0 does not count.
+
+    Attributes:
+        stalls: windows so far in which M did not fall, a scalar that moves at the end of a window only; the paper halves its learning rates at each.
     """
 
     k: Tensor
     real_error: Tensor
+    stalls: Tensor
+    window_mean: Tensor
+    window_sum: Tensor
+    window_rounds: Tensor
     saturates = False
     __eq__ = object.__eq__
     __hash__ = object.__hash__
 
-    def __init__(self, *, gamma: float = 0.5, lambda_k: float = 0.001) -> None:
+    def __init__(self, *, gamma: float = 0.5, lambda_k: float = 0.001, window: int = 0) -> None:
         super().__init__()
         if not 0 <= gamma <= 1:
             raise UsageError(f"BEGAN's gamma is a ratio from 0 to 1; came {gamma}. The paper uses 0.3, 0.5 and 0.7.")
-        self.gamma, self.lambda_k = gamma, lambda_k
+        self.gamma, self.lambda_k, self.window = gamma, lambda_k, window
         self.register_buffer("k", torch.zeros(()))
         self.register_buffer("real_error", torch.zeros(()))
+        for name in ("stalls", "window_mean", "window_sum", "window_rounds") if window else ():
+            self.register_buffer(name, torch.full((), torch.inf) if name == "window_mean" else torch.zeros(()))
 
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor, labels: Tensor | None = None) -> Tensor:
         """L(x) - k L(G(z_D))."""
@@ -97,4 +107,18 @@ class BoundaryEquilibrium(nn.Module, Objective):
             return {}
         fake_error = values["generator/adversarial"].to(self.k.dtype)
         self.k.copy_(update_k(self.k, self.real_error, fake_error, gamma=self.gamma, lambda_k=self.lambda_k))
-        return {"began/k": self.k.clone(), "began/convergence": convergence(self.real_error, fake_error, gamma=self.gamma)}
+        measure = convergence(self.real_error, fake_error, gamma=self.gamma)
+        if self.window:
+            self._count(measure)
+        return {"began/k": self.k.clone(), "began/convergence": measure}
+
+    def _count(self, measure: Tensor) -> None:
+        """Take M of a round in; at the end of a window see whether its mean has fallen."""
+        self.window_sum += measure
+        self.window_rounds += 1
+        full = self.window_rounds >= self.window
+        mean = self.window_sum / self.window
+        self.stalls += full & (mean >= self.window_mean)
+        self.window_mean.copy_(torch.where(full, mean, self.window_mean))
+        self.window_sum *= ~full
+        self.window_rounds *= ~full

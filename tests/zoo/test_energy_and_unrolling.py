@@ -100,3 +100,31 @@ def test_ebgan_layers_belong_to_the_fully_connected_networks(make: Any, images: 
     assert len([name for name, _ in game.generator.named_parameters() if "weight" in name]) == 2
     with pytest.raises(UsageError, match="fully connected"):
         make("ebgan", "small", images(), resolution=None, dropout=0.5)
+
+
+def test_began_counts_the_windows_in_which_convergence_did_not_fall() -> None:
+    objective = BoundaryEquilibrium(gamma=0.5, lambda_k=0.0, window=2)
+    seen = []
+    for error in (4.0, 2.0, 1.0, 1.0, 3.0, 1.0, 1.0, 0.5):  # M = 1.5 errors where L(G(z)) is 0; means of windows 4.5, 1.5, 3, 1.125
+        objective.after_turn("discriminator", {"discriminator/real": torch.tensor(-error)})
+        objective.after_turn("generator", {"generator/adversarial": torch.tensor(0.0)})
+        seen.append(objective.stalls.item())
+    assert seen == [0, 0, 0, 0, 0, 1, 1, 1]
+    assert "stalls" not in BoundaryEquilibrium().state_dict()
+
+
+def test_began_halves_its_rates_where_convergence_stalls(make: Any, images: Any, play: Any) -> None:
+    game, config, data = make("began", "stalls", images(1, 16), width=4, batch=4, lr_stall_rounds=2)
+    assert config.generator_optimizer.lr == 1e-4
+    schedule = game.players["discriminator"].schedule
+    assert schedule(Clock(round=0))["lr"] == 1e-4
+    game.objective.stalls.fill_(2)
+    assert [schedule(Clock(round=r))["lr"] for r in (1, 2)] == pytest.approx([1e-4, 2.5e-5])
+    game.objective.stalls.fill_(9)
+    assert schedule(Clock(round=4))["lr"] == pytest.approx(2e-5)  # the floor
+    game.objective.stalls.fill_(0)
+    with play(game, config, data) as playing:
+        playing.rounds(3)
+    assert game.objective.window_rounds.item() == 1
+    with pytest.raises(UsageError, match="g_steps must be 1"):
+        dataclasses.replace(config, g_steps=2)
