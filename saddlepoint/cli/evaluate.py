@@ -14,6 +14,8 @@ import tyro
 from saddlepoint.cli.info import lines
 from saddlepoint.cli.parsing import parse
 
+FEW = 20  # numbers that are printed one by one
+
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluateFlags:
@@ -75,7 +77,7 @@ def run(argv: list[str]) -> int:
 
 
 def readable(result: dict[str, Any]) -> dict[str, Any]:
-    """A result whose scores are one line each, without its notes, which come last.
+    """A result whose scores are one line each, without its notes, which come last, and without the points of curves.
 
     >>> readable({"scores": {"fd": {"value": 12.34567, "error": 0.25, "floor": 3.0, "better": "lower"}}})
     {'scores': {'fd': '12.35 +- 0.25 (floor 3, lower is better)'}}
@@ -88,4 +90,11 @@ def readable(result: dict[str, Any]) -> dict[str, Any]:
         floor = "no floor" if score["floor"] is None else f"floor {score['floor']:.4g}"
         better = "" if score["better"] == "none" else f", {score['better']} is better"
         shown[name] = f"{score['value']:.4g}{error} ({floor}{better})"
-    return {name: value for name, value in result.items() if name != "notes"} | {"scores": shown}
+    kept = {name: value for name, value in result.items() if name != "notes"} | {"scores": shown}
+    if "details" in kept:
+        kept["details"] = {metric: {key: _brief(value) for key, value in found.items()} for metric, found in kept["details"].items()}
+    return kept
+
+
+def _brief(value: Any) -> Any:
+    return f"{len(value)} points (--json prints them)" if isinstance(value, list) and len(value) > FEW else value

@@ -11,9 +11,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from matplotlib.figure import Figure
-
 from saddlepoint.errors import DataError, StorageError, UsageError
+from saddlepoint.evaluation.compare_plots import draw_curves, draw_distributions, draw_precision_recall
 from saddlepoint.evaluation.protocol import differences
 
 Record = dict[str, Any]
@@ -25,12 +24,12 @@ def compare(targets: Sequence[Path], *, out: Path | None = None, last: Mapping[P
 
     Args:
         targets: run folders (their last evaluation, and the best and last of their quick scores) or files of one result.
-        out: folder for table.md, compare.json, curves.svg and precision-recall.svg; None writes nothing.
+        out: folder for table.md, compare.json, curves.svg, precision-recall.svg and prd.svg, each where there are scores for it; None writes nothing.
         last: round of the last checkpoint by run; evaluations of later rounds are of weights that are not there (any more), and are left out.
     Returns:
         rows: {"name", "kind" ("evaluation", "best", "last"), "round", "scores": {name: {"value", "error", "floor"}}, "protocol", "differences"};
-        differences is against the first row that has one of the same scores; best: the target of the best value for each score that has like
-        protocols in two rows or more. The lines of the table are in "table".
+        differences is against the first row of its group (evaluations, or quick scores) that has one of the same scores; best: the target of the
+        best value for each score that has like protocols in two rows or more of a group, evaluations first. The table's lines are in "table".
     Raises:
         UsageError: for fewer than two targets, a target named twice.
         DataError: for a target without scores, or that is neither a run nor a result.
@@ -42,10 +41,10 @@ def compare(targets: Sequence[Path], *, out: Path | None = None, last: Mapping[P
     names = _short(targets)
     rows = [row for name, target in zip(names, targets, strict=True) for row in read_rows(name, target, (last or {}).get(target))]
     for index, row in enumerate(rows):
-        first = next((other for other in rows[:index] if set(other["scores"]) & set(row["scores"])), None)
+        first = next((other for other in rows[:index] if _group(other) == _group(row) and set(other["scores"]) & set(row["scores"])), None)
         row["differences"] = [] if first is None else differences(first["protocol"], row["protocol"])
-    result: Record = {"rows": rows, "best": _best(rows)}
-    result["table"] = table(rows, result["best"])
+    best = _best(rows)
+    result: Record = {"rows": rows, "best": {score: name for score, (_, name) in best.items()}, "table": table(rows, best)}
     if out is not None:
         curves = {name: _lines(target / "scores.jsonl") for name, target in zip(names, targets, strict=True) if target.is_dir()}
         _write(out, result, curves)
@@ -97,22 +96,30 @@ def _row(name: str, kind: str, record: Mapping[str, Any]) -> Record:
             for key, value in record.items()
             if key in floor and key not in _NOT_SCORES
         }
-    return {"name": name, "kind": kind, "round": record.get("round"), "scores": scores, "protocol": dict(record.get("protocol", {}))}
+    found = {"name": name, "kind": kind, "round": record.get("round"), "scores": scores, "protocol": dict(record.get("protocol", {}))}
+    curve = record.get("details", {}).get("prd", {}).get("curve")
+    return found if curve is None else found | {"prd": curve}
 
 
-def _best(rows: Sequence[Record]) -> dict[str, str]:
-    """For each score, the target of the best value among evaluations of like protocols."""
-    best = {}
+def _group(row: Record) -> str:
+    """Evaluations and quick scores are made differently, and are not compared with one another."""
+    return "evaluation" if row["kind"] == "evaluation" else "quick"
+
+
+def _best(rows: Sequence[Record]) -> dict[str, tuple[str, str]]:
+    """For each score, the group and the target of the best value among rows of like protocols."""
+    best: dict[str, tuple[str, str]] = {}
     for name in {name: None for row in rows for name in row["scores"]}:
-        like = [row for row in rows if row["kind"] != "best" and name in row["scores"] and not row["differences"]]
-        better = like[0]["scores"][name]["better"] if like else "none"
-        if len({row["name"] for row in like}) > 1 and better != "none":
-            choose = min if better == "lower" else max
-            best[name] = choose(like, key=lambda row: float(row["scores"][name]["value"]))["name"]
+        for group in ("evaluation", "quick"):
+            like = [row for row in rows if _group(row) == group and row["kind"] != "best" and name in row["scores"] and not row["differences"]]
+            better = like[0]["scores"][name]["better"] if like else "none"
+            if name not in best and len({row["name"] for row in like}) > 1 and better != "none":
+                choose = min if better == "lower" else max
+                best[name] = group, choose(like, key=lambda row: float(row["scores"][name]["value"]))["name"]
     return best
 
 
-def table(rows: Sequence[Record], best: Mapping[str, str]) -> list[str]:
+def table(rows: Sequence[Record], best: Mapping[str, tuple[str, str]]) -> list[str]:
     """The comparison as lines of Markdown: a score as value +- standard error (floor); the best in bold; unlike protocols marked."""
     columns = [*{name: None for row in rows for name in row["scores"]}]
     lines = [f"| target | which | round | {' | '.join(columns)} |", "| --- " * (len(columns) + 3) + "|"]
@@ -122,7 +129,8 @@ def table(rows: Sequence[Record], best: Mapping[str, str]) -> list[str]:
         if row["differences"]:
             marks.append(f"[{len(marks) + 1}] {row['name']} ({row['kind']}) is not to be compared with the first: {'; '.join(row['differences'])}.")
             mark = f" [{len(marks)}]"
-        cells = [_cell(row["scores"].get(name), best.get(name) == row["name"] and row["kind"] != "best" and not mark) for name in columns]
+        own = _group(row), row["name"]
+        cells = [_cell(row["scores"].get(name), best.get(name) == own and row["kind"] != "best" and not mark) for name in columns]
         shown = "" if row["round"] is None else row["round"]
         lines.append(f"| {row['name']}{mark} | {row['kind']} | {shown} | {' | '.join(cells)} |")
     return [*lines, "", *marks] if marks else lines
@@ -157,41 +165,10 @@ def _write(out: Path, result: Record, curves: Mapping[str, Sequence[Record]]) ->
         out.mkdir(parents=True, exist_ok=True)
         (out / "table.md").write_text("\n".join(result["table"]) + "\n", encoding="utf-8")
         (out / "compare.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-        for name, figure in (("curves", draw_curves(curves)), ("precision-recall", draw_precision_recall(result["rows"]))):
+        rows = result["rows"]
+        plots = {"curves": draw_curves(curves), "precision-recall": draw_precision_recall(rows), "prd": draw_distributions(rows)}
+        for name, figure in plots.items():
             if figure is not None:
                 figure.savefig(out / f"{name}.svg", metadata={"Date": None})
     except OSError as error:
         raise StorageError(f"Cannot write the comparison to {out}: {error.strerror or error}. Choose another --out.") from error
-
-
-def draw_curves(curves: Mapping[str, Sequence[Record]]) -> Figure | None:
-    """The main quick score of each run over thousands of real images seen; a dot is its best, a square its last. None without scores."""
-    drawn = {name: records for name, records in curves.items() if records}
-    if not drawn:
-        return None
-    figure = Figure(figsize=(7, 4), layout="constrained")
-    axes = figure.subplots()
-    for index, (name, records) in enumerate(drawn.items()):
-        metric = str(records[-1]["metric"])
-        x, y = [record["images_seen"] / 1000 for record in records], [record[metric] for record in records]
-        least = min(range(len(y)), key=lambda i: y[i] if math.isfinite(y[i]) else math.inf)
-        axes.plot(x, y, color=f"C{index}", label=f"{name}: {metric}")
-        axes.plot(x[least], y[least], "o", x[-1], y[-1], "s", color=f"C{index}")
-    axes.set(xlabel="thousands of real images seen", ylabel="score, lower is better (dot: best, square: last)")
-    axes.legend()
-    return figure
-
-
-def draw_precision_recall(rows: Sequence[Record]) -> Figure | None:
-    """Precision against recall of evaluations that can be compared; None if fewer than two have both."""
-    both = [row for row in rows if {"precision", "recall"} <= set(row["scores"]) and not row["differences"]]
-    if len(both) < 2:
-        return None
-    figure = Figure(figsize=(5, 5), layout="constrained")
-    axes = figure.subplots()
-    for row in both:
-        recall, precision = row["scores"]["recall"], row["scores"]["precision"]
-        axes.errorbar(recall["value"], precision["value"], xerr=recall["error"], yerr=precision["error"], fmt="o", label=row["name"])
-    axes.set(xlabel="recall", ylabel="precision", xlim=(0, 1.02), ylim=(0, 1.02))
-    axes.legend()
-    return figure

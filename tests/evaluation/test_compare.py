@@ -71,6 +71,22 @@ def test_unlike_protocols_are_marked_and_not_ranked(tmp_path) -> None:
     assert any(line.startswith("[1] b (evaluation) is not to be compared with the first: extractor: quick and lite0") for line in result["table"])
 
 
+def test_evaluations_and_quick_scores_of_one_name_are_not_compared(tmp_path) -> None:
+    runs = []
+    for name, value in (("a", 0.2), ("b", 0.6)):
+        full = evaluation(5.0)
+        full["scores"]["coverage"] = {"value": value, "better": "higher", "error": 0.1, "floor": 1.0}
+        full["details"] = {"prd": {"curve": [[1.0, 0.0], [value, value], [0.0, 1.0]]}}
+        runs.append(make(tmp_path / name, [full], [quick(1, 7.0), quick(2, 3.0)]))
+    result = saddlepoint.compare(*runs, out=tmp_path / "out")
+    assert not any(row["differences"] for row in result["rows"])
+    assert result["best"]["coverage"] == "b"
+    lines = [line for line in result["table"] if line.startswith("| b |")]
+    assert "**0.6 +- 0.1** (1)" in lines[0] and "| 0.3 (0.9) |" in lines[2]
+    assert result["rows"][0]["prd"][1] == [0.2, 0.2] and "prd" not in result["rows"][1]
+    assert {path.name for path in (tmp_path / "out").iterdir()} >= {"prd.svg", "precision-recall.svg", "curves.svg"}
+
+
 def test_files_and_plots_on_the_command_line(tmp_path, capsys) -> None:
     a = make(tmp_path / "a", [evaluation(5.0)], [quick(1, 7.0), quick(2, 3.0)])
     (tmp_path / "b.json").write_text(json.dumps(evaluation(4.0)))
