@@ -9,6 +9,7 @@
     python tools/against_public.py stylegan2 --public DIR # DIR: a checkout of NVlabs/stylegan2-ada-pytorch; against_stylegan2.py says more
     python tools/against_public.py biggan --public DIR    # DIR: a checkout of ajbrock/BigGAN-PyTorch; against_biggan.py says more
     python tools/against_public.py pix2pix --public DIR   # or cyclegan; DIR: a checkout of junyanz/pytorch-CycleGAN-and-pix2pix
+    python tools/against_public.py seqgan --public DIR    # DIR: a checkout of williamSYSU/TextGAN-PyTorch; against_sequences.py says more
 
 Each side is a process of its own, so that neither's memory or threads disturb the other; a line is one round of each. Widths, batch, optimiser and
 turns are the public code's: DCGAN 64x64x3, z 100, widths 64, batch 64, fakes shared; SNGAN and WGAN-GP 32x32x3, batch 64, five D turns and one G
@@ -52,6 +53,7 @@ ELSEWHERE = {  # files with public(case, checkout) and ours(case)
     "biggan-shared": "against_biggan",
     "pix2pix": "against_translation",
     "cyclegan": "against_translation",
+    "seqgan": "against_sequences",
 }
 
 

@@ -14,6 +14,7 @@ positions, N roll-outs.
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -41,6 +42,8 @@ class SeqGANConfig(AdversarialSequenceConfig):
         negatives: sequences that G makes for a training of D.
         d_epochs: k, passes over them and as many real ones.
         d_steps: trainings of D in a round, each on fresh negatives.
+        advantage: take from each reward that of the prefix before it, which is what was to be expected there: the same gradient in expectation with
+            less variance. The published form takes nothing.
     """
 
     roll_outs: int = 16
@@ -48,6 +51,7 @@ class SeqGANConfig(AdversarialSequenceConfig):
     negatives: int = 10_000
     d_epochs: int = 3
     d_steps: int = 5
+    advantage: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -91,6 +95,7 @@ class SeqGANGame(AdversarialSequenceGame):
         super().__init__(config, generator, discriminator, data)
         self.config = config
         self.roll_out_policy = copy.deepcopy(generator).requires_grad_(False)
+        self.register_buffer("expected", torch.tensor(0.5))  # reward of a sequence before its first token: a running mean
         self._negatives: Tensor | None = None  # of the training of D under way; made anew in every round, so never saved
         self._order: Tensor | None = None
         self._judged = 0
@@ -126,7 +131,8 @@ class SeqGANGame(AdversarialSequenceGame):
         tokens = sample_sequences(self.generator, self.uniforms(n, length))
         rewards = self.rewards(tokens)
         log_p = self.generator.log_prob(tokens)
-        loss = Loss(policy=-(log_p * rewards).sum() * self.pieces)
+        before = torch.cat([self.get_buffer("expected").expand(n, 1), rewards[:, :-1]], 1) if self.config.advantage else 0.0
+        loss = Loss(policy=-(log_p * (rewards - before)).sum() * self.pieces)
         return loss.watch(reward=rewards[:, -1].mean(), nll=-log_p.detach().mean())
 
     @torch.no_grad()
@@ -140,6 +146,12 @@ class SeqGANGame(AdversarialSequenceGame):
         last = torch.sigmoid(self.discriminator(tokens).logits)
         self.discriminator.train(was)
         return torch.cat([judged.T, last[:, None]], 1)
+
+    def after_turn(self, turn: Turn, values: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """The running mean of the rewards of whole sequences moves by a tenth."""
+        if turn.name == "act":
+            self.get_buffer("expected").lerp_(values["generator/reward"].to(self.get_buffer("expected")), 0.1)
+        return {}
 
     def before_turn(self, turn: Turn) -> None:
         """Where a training of D begins, G makes its negatives; where a pass over them begins, they are put in a new order."""
