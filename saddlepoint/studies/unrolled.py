@@ -264,6 +264,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     for path in (given.out, given.picture):
         path.parent.mkdir(parents=True, exist_ok=True)
     asked = [f"--seeds {plan.seeds}", *(f"--{name} {value}" for name, value in settings.items())]
+    asked += ["--arms " + " ".join(f'"{arm}"' for arm in plan.arms)] * (plan.arms != whole.arms)
     asked += [f"--rounds {plan.rounds}"] * (plan.rounds != whole.rounds)
     write_bytes(given.out, page(states, " ".join(["python -m saddlepoint.studies.unrolled", *asked])).encode())
     picture(states).savefig(given.picture, dpi=110)
