@@ -17,14 +17,13 @@ from torch import Tensor
 from saddlepoint.data.arrays import ArrayDataset, content_hash
 from saddlepoint.data.records import DataSpec
 from saddlepoint.data.registry import DataCard, Request, source
-from saddlepoint.data.vocabulary import END
 from saddlepoint.draws import derive_seed
 from saddlepoint.errors import DataError
 
-VERSION = 2
+VERSION = 1
 COUNT = 20_000
 LENGTH = 64
-LETTERS = ("A", "C", "G", "T")  # numbered from 1 on: 0 is the boundary of every vocabulary, which stands in no sequence of this set
+LETTERS = ("A", "C", "G", "T")  # without the boundary of texts: all sequences are whole, so that every sample has a finite density
 BOXES = ("TTGACA", "TATAAT")
 PURE = 0.85  # probability of a box's own letter at each of its places; the other three share the rest
 GAPS = {16: 0.25, 17: 0.5, 18: 0.25}  # letters between the boxes, and how often
@@ -43,15 +42,15 @@ class PlantedDNA(ArrayDataset):
         with the place p of the first box, the gap g, and q the probability of a letter at a place j of box b, which begins at :math:`o_b(g)`.
 
         Args:
-            tokens: int64 [n, LENGTH], numbers of letters, 1 to 4, or 0 where a sequence ends early.
+            tokens: int64 [n, LENGTH], numbers of letters.
         Returns:
-            float64 [n]; -inf for sequences that end early.
+            float64 [n].
         Raises:
             DataError: for sequences of another length or of other tokens.
 
         >>> data = open_motifs(Request(name="motifs"))
         >>> round(float(data.density(data.column("tokens")[:2000]).mean()), 1)     # an even guess: 64 * log(1/4) = -88.7
-        -83.7
+        -83.6
         """
         check_tokens(tokens)
         return log_density(tokens)
@@ -61,10 +60,8 @@ def check_tokens(tokens: Tensor) -> None:
     """Refuse what is no batch of such sequences."""
     if tokens.ndim != 2 or tokens.shape[1] != LENGTH or tokens.dtype != torch.int64:
         raise DataError(f"Sequences of {LENGTH} letters are needed, int64 [n, {LENGTH}]; {tokens.dtype} {tuple(tokens.shape)} came.")
-    if len(tokens) and (int(tokens.min()) < 0 or int(tokens.max()) > len(LETTERS)):
-        raise DataError(
-            f"The letters are numbered 1 to {len(LETTERS)} ({', '.join(LETTERS)}), and 0 is the end; {int(tokens.min())} to {int(tokens.max())} came."
-        )
+    if len(tokens) and (int(tokens.min()) < 0 or int(tokens.max()) >= len(LETTERS)):
+        raise DataError(f"The letters are numbered 0 to {len(LETTERS) - 1} ({', '.join(LETTERS)}); {int(tokens.min())} to {int(tokens.max())} came.")
 
 
 def log_density(tokens: Tensor) -> Tensor:
@@ -74,14 +71,13 @@ def log_density(tokens: Tensor) -> Tensor:
     for gap, share in GAPS.items():
         start = len(BOXES[0]) + gap
         alternatives.append(first[:, :PLACES] + second[:, start : start + PLACES] + math.log(share / PLACES))
-    density = torch.logsumexp(torch.cat(alternatives, 1), 1) - LENGTH * math.log(len(LETTERS))
-    return density.masked_fill((tokens == 0).any(1), -torch.inf)
+    return torch.logsumexp(torch.cat(alternatives, 1), 1) - LENGTH * math.log(len(LETTERS))
 
 
 def _box_log_odds(tokens: Tensor, box: str) -> Tensor:
     """Log odds of a box against the background at each place, float64 [n, t - len(box) + 1]."""
     own, other = math.log(PURE * 4), math.log((1 - PURE) / 3 * 4)
-    letters = torch.tensor([LETTERS.index(letter) + 1 for letter in box], device=tokens.device)
+    letters = torch.tensor([LETTERS.index(letter) for letter in box], device=tokens.device)
     matches = tokens.unfold(1, len(box), 1) == letters  # n t' j
     hits = matches.sum(2, dtype=torch.float64)
     return hits * own + (len(box) - hits) * other
@@ -101,7 +97,7 @@ def _drawn() -> dict[str, Tensor]:
         shift = torch.randint(1, len(LETTERS), (COUNT, len(box)), generator=rng)
         planted = torch.where(pure, letters, (letters + shift) % len(LETTERS))
         tokens.scatter_(1, start[:, None] + torch.arange(len(box)), planted)
-    return {"tokens": tokens + 1, "place": place, "gap": gap}
+    return {"tokens": tokens, "place": place, "gap": gap}
 
 
 @source(
@@ -127,6 +123,6 @@ def open_motifs(request: Request) -> PlantedDNA:
         content_hash=content_hash(fields),
         fields=tuple(fields),
         shapes={"place": (), "gap": ()},
-        vocabulary=(END, *LETTERS),
+        vocabulary=LETTERS,
     )
     return PlantedDNA(fields, spec)
