@@ -167,7 +167,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
     made = f"at commit {machine.commit() or 'unknown'} on {machine.hardware()}, one thread a run, torch {machine.versions()['torch']}"
     command = f"python -m saddlepoint.studies.rows --updates {given.updates} --width {given.width} --seeds {given.seeds}"
-    head = f"{DATA} at {SIDE} pixels, {given.updates} moves of G, width {given.width}, {given.seeds} seed(s), median (least to most); -: left the numbers."
+    head = (
+        f"{DATA} at {SIDE} pixels, {given.updates} moves of G, width {given.width}, {given.seeds} seed(s), median (least to most); - is not finite."
+    )
     parts = [
         f"{head} Made by `{command}`, {made}.",
         "Quick Frechet distance of 500 samples to 1,000 images (no FID):",
