@@ -62,6 +62,14 @@ def dense(n: int, c: int, o: int, h: int, k: int, stride: int) -> Iterator[Pair]
     yield _kernel_pair(size, x, y, kernel, form)
 
 
+def few(n: int, c: int, o: int, h: int) -> Iterator[Pair]:
+    """The adjoint alone of the 4x4 convolution of stride 2 that begins with an image: what ends DCGAN's G, and D's slope at its input."""
+    x, kernel = _image(n, c, h), _kernel(o, c, 4)
+    y = F.conv2d(x, kernel, None, 2, 1)
+    size = f"4x4 stride 2, {c} to {o} channels, {h} px"
+    yield Pair(f"{size}: adjoint", lambda: F.conv_transpose2d(y, kernel, None, 2, 1), lambda: primitives.adjoint(y, kernel, None, (2, 1, 1), x.shape))
+
+
 def grouped(n: int, c: int, groups: int, h: int) -> Iterator[Pair]:
     """The 3x3 convolution in groups on [n, c, h, h], and its adjoint."""
     x, kernel, form = _image(n, c, h), _kernel(c, c // groups, 3), (1, 1, groups)
@@ -131,6 +139,7 @@ def _penalty(layer: Callable[[Tensor, Tensor], Tensor], x: Tensor, kernel: Tenso
 
 GROUPS: dict[str, Callable[[int], list[Pair]]] = {
     "strided": lambda n: [pair for c, h in ((64, 32), (128, 16), (256, 8)) for pair in dense(n, c, 2 * c, h, 4, 2)],
+    "few": lambda n: [*few(n, 3, 64, 64), *few(n, 1, 64, 64)],
     "dense": lambda n: [pair for c, h in ((128, 32), (256, 16), (512, 8)) for pair in dense(n, c, c, h, 3, 1)],
     "grouped": lambda n: [*grouped(n, 192, 12, 32), *grouped(n, 192, 12, 16)],
     "joined": lambda n: [pair for c, h in ((128, 32), (128, 16), (256, 8)) for pair in joined(n, c, h)],
