@@ -25,6 +25,7 @@ class SampleFlags:
         checkpoint: "last", "best" or a round.
         label: number of the class of all samples, for conditional recipes; None draws classes too.
         truncation: psi of a generator with styles (0.7, say), otherwise the largest size of the latents' numbers; smaller is less variety.
+        caption: what all samples are to show ("a red heart"); two captions give the way from one to the other in ``num`` steps.
     """
 
     run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
@@ -34,6 +35,7 @@ class SampleFlags:
     checkpoint: str = "last"
     label: int | None = None
     truncation: float | None = None
+    caption: tuple[str, ...] = ()
 
 
 def run(argv: list[str]) -> int:
@@ -43,6 +45,7 @@ def run(argv: list[str]) -> int:
     from saddlepoint import api
 
     settings = {field.name: getattr(given, field.name) for field in dataclasses.fields(given) if field.name != "run"}
+    settings["caption"] = settings["caption"] or None
     api.sample(given.run, **settings)
     print(given.out)
     return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from saddlepoint.data.archives import find_in_shards, find_in_zip, shards_of
 from saddlepoint.data.arrayfile import SUFFIXES, holds_arrays, open_array_file
 from saddlepoint.data.arrays import SPLITS, ArrayDataset, split_rows
 from saddlepoint.data.audio import open_audio
+from saddlepoint.data.captions import open_captions
 from saddlepoint.data.dna import open_fasta
 from saddlepoint.data.folder import IMAGE_SUFFIXES, folder_key, open_folder, open_with
 from saddlepoint.data.hub import open_hub, urls_of
@@ -122,6 +124,10 @@ def _side(name: str, request: Request) -> ArrayDataset:
     return open_data(name, resolution=request.resolution, channels=request.channels)
 
 
+def _captions(place: str, request: Request, split: str | None) -> ArrayDataset:
+    return open_captions(place, request, lambda within, asked: _side(within if split is None else f"{within}:{split}", asked))
+
+
 def _voxels(place: str, request: Request, split: str | None) -> ArrayDataset:
     return _part(open_voxels(place, request), split, folder_key(Path(place)))
 
@@ -149,6 +155,7 @@ PREFIXES: dict[str, Prefix] = {
     "video": _recordings(open_video),
     "audio": _recordings(open_audio),
     "meshes-z": _meshes("z"),
+    "captions": _captions,
     "fasta": _recordings(open_fasta),
     "midi": _recordings(open_midi),
     **{name: _sequences(tokeniser) for name, tokeniser in TOKENISERS.items()},
@@ -205,6 +212,8 @@ def _path(text: str) -> Path:
 
 
 def _open_path(path: Path, request: Request, inside: str | None = None) -> ArrayDataset:
+    if not os.access(path, os.R_OK | (os.X_OK if path.is_dir() else 0)):
+        raise DataError(f"{path} cannot be read: it is there, but not for you. Allow it (chmod), or copy it.")
     if path.is_dir() and is_packed(path):
         return _fitting(open_packed(path, request.name), request)
     if holds_arrays(path):

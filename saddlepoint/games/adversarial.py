@@ -97,6 +97,11 @@ class AdversarialGame(Game):
         return replace(optimizer, lr=optimizer.lr * c, beta1=optimizer.beta1**c, beta2=optimizer.beta2**c)
 
     @property
+    def conditional(self) -> bool:
+        """Whether the players are told what a sample is."""
+        return self.num_classes is not None
+
+    @property
     def saturates(self) -> bool:
         """As the objective says."""
         return self.objective.saturates
@@ -168,7 +173,7 @@ class AdversarialGame(Game):
     def judge(self, x: Tensor, labels: Tensor | None = None, *, viewed: bool = True) -> Judgement:
         """D's judgement of samples, behind the view or without it."""
         x = self.view(x) if viewed and self.view is not None else x
-        judgement: Judgement = self.discriminator(x) if self.num_classes is None else self.discriminator(x, labels)
+        judgement: Judgement = self.discriminator(x, labels) if self.conditional else self.discriminator(x)
         return judgement
 
     def latents(self, n: int, draws: Draws) -> Tensor:
@@ -181,7 +186,7 @@ class AdversarialGame(Game):
     def generate(self, z: Tensor, labels: Tensor | None, generator: Callable[..., Tensor] | None = None) -> Tensor:
         """G(z), or G(z, labels) where conditional."""
         generator = generator or self.generator
-        x: Tensor = generator(z) if self.num_classes is None else generator(z, labels)
+        x: Tensor = generator(z, labels) if self.conditional else generator(z)
         return x
 
     @torch.no_grad()
@@ -200,8 +205,7 @@ class AdversarialGame(Game):
         was_training = generator.training
         generator.eval()
         with use(draws):
-            if labels is None and self.num_classes is not None:
-                labels = draws.integers(n, high=self.num_classes)
+            labels = self.draw_labels(n, draws) if labels is None else labels
             z = self.latents(n, draws)
             if truncation is None:
                 x = self.generate(z, labels, generator)
@@ -256,11 +260,15 @@ class AdversarialGame(Game):
 
     def labels_of(self, batch: Batch) -> Tensor | None:
         """Labels of the real records, where anything in this game looks at them."""
-        needed = self.num_classes is not None or self.objective.needs_labels
+        needed = self.conditional or self.objective.needs_labels
         return batch["label"] if needed else None
 
-    def _fake_labels(self, n: int, draws: Draws) -> Tensor | None:
+    def draw_labels(self, n: int, draws: Draws) -> Tensor | None:
+        """What n samples are asked to be, where the players are told."""
         return None if self.num_classes is None else draws.integers(n, high=self.num_classes)
+
+    def _fake_labels(self, n: int, draws: Draws) -> Tensor | None:
+        return self.draw_labels(n, draws)
 
     def _fakes_for_discriminator(self, n: int) -> tuple[Tensor, Tensor | None]:
         """Samples that carry no graph; with shared fakes the graph is kept aside for the generator's turn."""

@@ -19,6 +19,7 @@ from saddlepoint.training import machine
 from saddlepoint.training.trainer import Trainer, TrainerConfig
 from saddlepoint.zoo.catalogue import find_recipe
 
+CAPTION = 384  # numbers of a caption's vector
 SIDE, CHANNELS, CLASSES, BATCHES = 32, 3, 10, 4  # of the random images: where the recipe names no resolution; colours; labels; batches in memory
 
 
@@ -68,13 +69,15 @@ def open_case(
 
 
 def random_data(shape: tuple[int, ...], num_records: int, second: str = "") -> ArrayDataset:
-    """Noise with labels: uint8 images for a shape (c, h, w), with a second one in the field ``second`` where it is named; standard normal points."""
+    """Noise with labels: uint8 images for a shape (c, h, w), with a second one, or a caption, in the field ``second`` where named; or points."""
     rng = torch.Generator().manual_seed(derive_seed("bench"))
     if len(shape) == 3:
-        names = ["image", *filter(None, [second])]
+        names = ["image", *([second] if second not in ("", "caption") else [])]
         fields = {name: torch.randint(256, (num_records, *shape), generator=rng, dtype=torch.uint8) for name in names}
     else:
         fields = {"point": torch.randn(num_records, *shape, generator=rng)}
+    if second == "caption":
+        fields["caption"] = torch.randn(num_records, CAPTION, generator=rng)
     fields["label"] = torch.arange(num_records) % CLASSES
     spec = DataSpec(
         name="random",
@@ -84,7 +87,7 @@ def random_data(shape: tuple[int, ...], num_records: int, second: str = "") -> A
         num_classes=CLASSES,
         class_names=tuple(f"class {k}" for k in range(CLASSES)),
         fields=tuple(fields),
-        shapes={second: shape} if second else {},
+        shapes={second: tuple(fields[second].shape[1:])} if second else {},
     )
     return ArrayDataset(fields, spec)
 

@@ -26,7 +26,7 @@ class Recipe:
         url: where the paper is.
         needs: kinds of data it can be trained on: "image", "points", "sequence", "volume".
         needs_labels: whether records must carry labels.
-        second: field of the second image that a record must carry: "partner" of pairs, "other" of domains, or "" for none.
+        second: a further field that a record must carry: "partner" of pairs, "other" of domains, "caption" (a vector), or "" for none.
         presets: configurations by name; "paper" and "small" always, "toy" where it plays on points.
         build: configuration, data -> game.
         prepare: configuration, data -> data, where the recipe reads its data in its own way; None means as it is.

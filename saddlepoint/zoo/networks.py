@@ -14,7 +14,7 @@ dcgan-mnist         the authors' MNIST model: a hidden dense layer of 16 * width
 dcgan-constant      DCGAN's G without batch norm and with the same channels everywhere, 8 * width (Arjovsky et al. 2017: 512)
 lsgan-112           Mao et al. 2017, for sides divisible by 16 (width 64)
 characters          the same paper's conditional pair for many classes, sides divisible by 4 (width 64)
-mirza               Mirza & Osindero 2014, fully connected, told labels; width is the units of G's joint layer (1200), D has a fifth
+mirza               Mirza & Osindero 2014, fully connected, told labels; width is the units of G's joint layer (1200), D has a fifth, at least 24
 am-gan              Zhou et al. 2018 (G 96, D 64: width is D's, G has half as many again)
 ac-gan              Odena et al. 2017 (width 16: of D's first map; G has 24 times as many at 32x32, 48 times above)
 stability           Mescheder et al. 2018, residual, no normalisation (width 64)

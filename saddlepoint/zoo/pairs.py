@@ -155,7 +155,7 @@ def _mirza(order: Order) -> Pair:
         raise UsageError("The architecture mirza is made for labels. Choose --conditional, or another --architecture.")
     bounded = len(order.shape) == 3
     generator = MirzaGenerator(order.shape, order.told.generator, latent_dim=order.latent_dim, width=order.width, bounded=bounded)
-    return generator, MirzaDiscriminator(order.shape, order.told.discriminator, units=max(1, order.width // 5), bounded=bounded)
+    return generator, MirzaDiscriminator(order.shape, order.told.discriminator, units=max(24, order.width // 5), bounded=bounded)
 
 
 def _am_gan(order: Order) -> Pair:

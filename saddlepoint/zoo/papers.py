@@ -20,6 +20,7 @@ from saddlepoint.zoo import ebgan
 from saddlepoint.zoo import ebgan_ladder
 from saddlepoint.zoo import gan
 from saddlepoint.zoo import gan3d
+from saddlepoint.zoo import gan_cls
 from saddlepoint.zoo import gan_r1
 from saddlepoint.zoo import glo
 from saddlepoint.zoo import improved_gan
@@ -43,6 +44,7 @@ from saddlepoint.zoo import sequence_mle
 from saddlepoint.zoo import sngan
 from saddlepoint.zoo import srgan
 from saddlepoint.zoo import ssgan
+from saddlepoint.zoo import stackgan
 from saddlepoint.zoo import stargan
 from saddlepoint.zoo import stylegan
 from saddlepoint.zoo import stylegan2
