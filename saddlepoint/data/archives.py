@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import tarfile
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
-from saddlepoint.data.folder import IMAGE_SUFFIXES, Found, classes_of
+from saddlepoint.data.folder import IMAGE_SUFFIXES, NAMED, Found, classes_of
 from saddlepoint.data.metadata import STYLEGAN, TABLES, Metadata, Row, read_metadata
 from saddlepoint.errors import DataError
+
+log = logging.getLogger("saddlepoint")
 
 
 @dataclass
@@ -48,11 +52,7 @@ def find_in_zip(path: Path) -> tuple[Found, Metadata | None]:
         names = [info.filename for info in archive.infolist() if not info.is_dir()]
     except (OSError, zipfile.BadZipFile) as error:
         raise DataError(f"{path} cannot be read as a zip file: {error}.") from None
-    outside = [name for name in names if name.startswith(("/", "\\")) or ".." in PurePosixPath(name).parts]
-    if outside:
-        raise DataError(
-            f"{path} names files outside of itself, such as {outside[0]}. It was not made by a tool that can be trusted; nothing was read."
-        )
+    _refuse_outside(str(path), names)
     paths = sorted(name for name in names if _is_image(name))
     if not paths:
         raise DataError(f"{path} holds no images: expected .png, .jpg, .webp or other image files; it has {len(names)} other files.")
@@ -61,6 +61,14 @@ def find_in_zip(path: Path) -> tuple[Found, Metadata | None]:
     tabled = bool(present & {*TABLES, STYLEGAN})
     labels, classes = (None, ()) if tabled else classes_of(str(path), paths)
     return ZipFound(path, paths, labels, classes, archive=archive), metadata
+
+
+def _refuse_outside(archive: str, names: Sequence[str]) -> None:
+    outside = [name for name in names if name.startswith(("/", "\\")) or ".." in PurePosixPath(name).parts]
+    if outside:
+        raise DataError(
+            f"{archive} names files outside of itself, such as {outside[0]}. It was not made by a tool that can be trusted; nothing was read."
+        )
 
 
 def _is_image(name: str) -> bool:
@@ -146,7 +154,12 @@ def members_of(file: IO[bytes], shard: str, stem: str) -> list[Member]:
     try:
         with tarfile.open(fileobj=file, mode="r:") as archive:
             groups: dict[str, dict[str, tarfile.TarInfo]] = {}
-            for member in archive.getmembers():
+            members = archive.getmembers()
+            _refuse_outside(shard, [member.name for member in members])
+            links = [member.name for member in members if member.issym() or member.islnk()]
+            if links:
+                log.warning("%d links in %s were left out: %s.", len(links), shard, ", ".join(links[:NAMED]))
+            for member in members:
                 if member.isfile():
                     name, _, ending = member.name.rpartition("/")[2].partition(".")
                     groups.setdefault(f"{member.name.rpartition('/')[0]}/{name}".lstrip("/"), {})[ending.lower()] = member

@@ -42,12 +42,14 @@ class Found:
         paths: relative to ``root``, with forward slashes.
         labels: one a path, or None.
         class_names: names of the sub-folders, sorted; empty without labels.
+        notes: what the user is told of them.
     """
 
     root: Path
     paths: list[str]
     labels: list[int] | None
     class_names: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
     def open(self, path: str) -> Path | IO[bytes]:
         """Where an image's bytes are read from."""
@@ -150,10 +152,17 @@ def open_found(
 
 
 def find_images(root: Path) -> Found:
-    """The image files below a folder (by their suffix; hidden ones left out), and their classes where it has sub-folders of images."""
-    paths, others = [], Counter[str]()
-    walked = {os.path.realpath(root)}
-    for folder, subfolders, files in os.walk(root, followlinks=True):
+    """The image files below a folder (by their suffix; hidden ones left out), and their classes where it has sub-folders of images.
+
+    Links are followed, and it is told where they lead outside of the folder.
+
+    Raises:
+        DataError: if it, or a folder in it, cannot be read, or if there are fewer than two images.
+    """
+    paths, others, closed = [], Counter[str](), list[OSError]()
+    home = os.path.realpath(root)
+    walked = {home}
+    for folder, subfolders, files in os.walk(root, followlinks=True, onerror=closed.append):
         places = {sub: os.path.realpath(os.path.join(folder, sub)) for sub in sorted(subfolders) if not sub.startswith(".")}
         subfolders[:] = [sub for sub, place in places.items() if place not in walked]  # a link may lead back up
         walked.update(places.values())
@@ -163,12 +172,29 @@ def find_images(root: Path) -> Found:
                 paths.append((Path(folder) / file).relative_to(root).as_posix())
             else:
                 others[suffix or "no suffix"] += 1
+    if closed:
+        raise DataError(f"{len(closed)} folders in {root} cannot be read: {closed[0].filename} ({closed[0].strerror}). Allow it, or move them away.")
     if not paths:
         held = ", ".join(f"{count} {suffix}" for suffix, count in others.most_common(4)) or "nothing"
         raise DataError(f"{root} holds no images: expected .png, .jpg, .webp or other image files, or sub-folders of them; found {held}.")
     if len(paths) < MIN_IMAGES:
         raise DataError(f"{root} holds 1 image ({paths[0]}); training needs at least {MIN_IMAGES}. Add more images.")
-    return Found(root, paths, *classes_of(str(root), paths))
+    return Found(root, paths, *classes_of(str(root), paths), notes=_outside(root, home, paths))
+
+
+def _outside(root: Path, home: str, paths: Sequence[str]) -> tuple[str, ...]:
+    """What is told of links that lead to images outside of a folder."""
+    folders: dict[str, bool] = {}
+    outside = []
+    for path in paths:
+        above = os.path.dirname(path)
+        if above not in folders:
+            folders[above] = not f"{os.path.realpath(root / above)}/".startswith(f"{home}/")
+        if folders[above] or (os.path.islink(root / path) and not os.path.realpath(root / path).startswith(f"{home}/")):
+            outside.append(path)
+    if not outside:
+        return ()
+    return (f"{len(outside)} of the {len(paths)} images in {root} are links to places outside of it: {', '.join(outside[:NAMED])}.",)
 
 
 def classes_of(root: str, paths: Sequence[str]) -> tuple[list[int] | None, tuple[str, ...]]:
@@ -247,7 +273,8 @@ def check_sizes(root: Path | str, sizes: Counter[tuple[int, int]], wide: int = 1
 
 
 def _notes(found: Found, headers: dict[int, Header], damage: Damage) -> list[str]:
-    notes = [f"Skipped {found.root / path}: {reason}." for path, reason in list(damage.reasons.items())[:NOTED]]
+    notes = [*found.notes]
+    notes += [f"Skipped {found.root / path}: {reason}." for path, reason in list(damage.reasons.items())[:NOTED]]
     if len(damage.reasons) > NOTED:
         notes.append(f"Skipped {len(damage.reasons) - NOTED} more files in {found.root} that cannot be read.")
     transparent = sum(header.alpha for header in headers.values())
