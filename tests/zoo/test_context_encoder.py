@@ -139,6 +139,7 @@ def test_scores_and_codes(runs: dict[str, Path]) -> None:
         score = api.info(run)["last_score"]
         assert score["metric"] == "l2" and {"l1", "l2", "psnr"} <= score.keys()
         assert api.encode(run, "digits", num=3).shape == (3, 8)
+        assert api.report(run).exists()  # of a game that draws no samples
 
 
 def test_inpaint(runs: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
