@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,7 @@ def sample(
     checkpoint: str = "last",
     label: int | None = None,
     truncation: float | None = None,
+    caption: str | Sequence[str] | None = None,
 ) -> Tensor:
     """Draw samples from a run; sample i depends on (seed, i) alone, not on how many are drawn.
 
@@ -81,6 +83,8 @@ def sample(
         checkpoint: "last", "best" or a round.
         label: class of all samples, for conditional recipes; None draws classes too.
         truncation: psi of a generator with styles, otherwise the largest size of the latents' numbers; smaller is less variety; None: all of it.
+        caption: what all samples are to show, for recipes that are told captions; two captions: the way from one to the other, with one z in ``num``
+            steps.
     Returns:
         Images uint8 [num, c, h, w], points float32 [num, d], volumes float32 [num, 1, s, s, s], or tokens int64 [num, t].
     """
@@ -92,7 +96,12 @@ def sample(
     if num < 1:
         raise UsageError(f"At least 1 sample is needed; num is {num}.")
     game, opened = load(run, checkpoint=checkpoint)
-    samples = draw_samples(as_sampler(game), num, seed=seed, label=label, truncation=truncation)
+    told = None if caption is None else _told(game, opened, caption)
+    if told is not None and len(told) == 2:
+        samples = _between(game, told, num, seed)
+    else:
+        labels = None if told is None else lambda start, stop: told.expand(stop - start, -1)
+        samples = draw_samples(as_sampler(game), num, seed=seed, label=label, labels=labels, truncation=truncation)
     if out is not None and Path(out).suffix == ".gif":
         content = movie_of(game, walkers=num, seed=seed, label=label, truncation=truncation)
         Path(out).parent.mkdir(parents=True, exist_ok=True)
@@ -104,6 +113,29 @@ def sample(
     elif out is not None:
         write_samples(samples, Path(out))
     return samples
+
+
+def _told(game: Game, opened: Run, caption: str | Sequence[str]) -> Tensor:
+    """One caption or two as the run's own encoder has them."""
+    from saddlepoint.data.captions import encoder_of
+    from saddlepoint.games.captions import CaptionGame
+
+    sentences = [caption] if isinstance(caption, str) else list(caption)
+    if not isinstance(game, CaptionGame):
+        raise UsageError(f"{opened.about['recipe']} is told no captions. Leave the caption out, or train gan-cls or stackgan on captions:DATA.")
+    if len(sentences) not in (1, 2) or not all(sentence.strip() for sentence in sentences):
+        raise UsageError(f"One caption, or two for the way between them, with words in them; came {sentences}.")
+    first = next(game.parameters())
+    return encoder_of(opened.about["source"]["name"]).embed(sentences).to(first)
+
+
+def _between(game: Game, ends: Tensor, num: int, seed: int) -> Tensor:
+    from saddlepoint.draws import Draws
+    from saddlepoint.games.captions import CaptionGame
+
+    assert isinstance(game, CaptionGame)
+    x = game.between(ends, num, Draws.seeded(seed, "between", device=ends.device, dtype=ends.dtype))
+    return (x.float().clamp(-1, 1) * 127.5 + 127.5).round().to(torch.uint8).cpu()
 
 
 def as_sampler(game: Game) -> Samples:
