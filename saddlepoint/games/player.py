@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import nn
 
+from saddlepoint.games.laidout import LaidOutAdam
+
 
 @dataclass
 class Clock:
@@ -45,9 +47,7 @@ class Adam:
     def build(self, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
         """Make the torch optimiser; fused where the device has it."""
         fused = all(p.is_floating_point() and p.device.type in ("cpu", "cuda") for p in parameters)
-        return torch.optim.Adam(
-            parameters, lr=self.lr, betas=(self.beta1, self.beta2), eps=self.eps, weight_decay=self.weight_decay, fused=fused or None
-        )
+        return LaidOutAdam(parameters, lr=self.lr, betas=(self.beta1, self.beta2), eps=self.eps, weight_decay=self.weight_decay, fused=fused or None)
 
 
 @dataclass(frozen=True, kw_only=True)
