@@ -84,8 +84,8 @@ class TextCNN(Discriminator):
 
     def _judge(self, found: Tensor) -> Judgement:
         """Logits of the largest answers [n, d]."""
-        gate = torch.sigmoid(self.gate(found))
-        features = self.dropout(torch.lerp(found, F.relu(self.transform(found)), gate))
+        gate, high = torch.sigmoid(self.gate(found)), F.relu(self.transform(found))
+        features = self.dropout(torch.lerp(found, high.to(found.dtype), gate.to(found.dtype)))  # autocast leaves c as it is
         both = self.output(features)  # n 2: generated, real
         return Judgement(both[:, 1] - both[:, 0], features)
 
