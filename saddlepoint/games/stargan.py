@@ -208,8 +208,13 @@ class StarGANGame(TranslationGame):
         """Names of the domains that a translation can be asked for."""
         return tuple(name for side in range(len(self.domains)) for name in self._side(side).names)
 
-    def translate(self, x: Tensor, **targets: Any) -> Tensor:
-        """Images with the domains ``set={name: on or off}``; where only some attributes are set the others stay as D sees them."""
+    def settled(self, x: Tensor, targets: Mapping[str, Any]) -> dict[str, Any]:
+        """The condition of whole images [n, c, h, w] for ``set={name: on or off}``, so that all pieces of an image are given the same.
+
+        Where only some attributes are set the others stay as D sees them in the image, brought to the size of training.
+        """
+        if "condition" in targets:
+            return dict(targets)
         if unknown := targets.keys() - {"set"}:
             raise UsageError(f"StarGAN is told which domains to set; it knows no {', '.join(unknown)}.")
         wishes: Mapping[str, bool] = targets.get("set") or {}
@@ -220,7 +225,11 @@ class StarGANGame(TranslationGame):
         size = self.discriminator.size
         small = x if x.shape[2:] == size else F.interpolate(x, size, mode="bilinear", antialias=True, align_corners=False)  # type: ignore[arg-type]
         known = self._side(side).guess(self._part(self.discriminator(small), side))
-        y: Tensor = self.generator(x, self.condition(self._side(side).changed(known, wishes) if wishes else known, side))
+        return {"condition": self.condition(self._side(side).changed(known, wishes) if wishes else known, side)}
+
+    def translate(self, x: Tensor, **targets: Any) -> Tensor:
+        """Images with the domains ``set={name: on or off}``, or with a ``condition`` [n, k] of :meth:`settled`."""
+        y: Tensor = self.generator(x, self.settled(x, targets)["condition"])
         return y
 
     def show(self, batch: Batch, draws: Draws) -> Tensor:

@@ -112,6 +112,8 @@ def translated(game: Any, x: Tensor, targets: Mapping[str, Any], *, tile: int = 
         Float [n, c', s h, s w] in [-1, 1], where s is 1, or the factor of a game that makes images larger.
     """
     h, w = x.shape[2:]
+    if hasattr(game, "settled"):  # what is decided by the whole image
+        targets = game.settled(x, targets)
     scale = getattr(game, "scale", 1)
     tile = max(tile // game.multiple, 1) * game.multiple
     if max(h, w) <= tile:

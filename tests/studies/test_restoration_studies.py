@@ -18,8 +18,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     for study, sizes in ((attributes, {"FACES": 60, "TESTED": 12, "TAUGHT": 40}), (completing, {"TESTED": 40, "PROBED": 60})):
         for name, size in sizes.items():
             monkeypatch.setattr(study, name, size)
-    for study in (attributes, enlarging):
-        monkeypatch.setattr(study, "train_classifier", lambda images, labels, k, **settings: lambda tests: np.zeros(len(tests), np.int64))
+    monkeypatch.setattr(attributes, "train_classifier", lambda images, labels, k, **settings: lambda tests: np.zeros(len(tests), np.int64))
     attributes.faces.cache_clear()
     attributes.classifier.cache_clear()
 
@@ -54,6 +53,7 @@ def test_domains_are_the_faces_without_and_with() -> None:
 def test_enlarging(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     near: Any = type("Near", (), {"between": staticmethod(lambda x, y: (x - y).square().flatten(1).mean(1))})
     monkeypatch.setattr(enlarging, "open_distance", lambda name: near)
+    monkeypatch.setattr(enlarging, "open_extractor", lambda name: lambda images: {"features": images.float().mean((2, 3))})
     given = ["--seconds", "0.01", "--seeds", "1", "--width", "4", "--keep", str(tmp_path), "--out", str(tmp_path / "table.md")]
     assert enlarging.main(given) == 0
     rows = {row[0]: row for row in cells((tmp_path / "table.md").read_text())}

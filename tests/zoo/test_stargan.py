@@ -22,6 +22,7 @@ from saddlepoint.games.stargan import StarGANConfig, StarGANGame
 from saddlepoint.networks.base import Judgement
 from saddlepoint.networks.stargan import StarGANDiscriminator, StarGANGenerator
 from saddlepoint.training.plan import Plan
+from saddlepoint.verbs.translating import translated
 from saddlepoint.zoo.catalogue import find_recipe
 
 double = torch.float64
@@ -128,6 +129,17 @@ def test_attributes_set_by_name() -> None:
     with pytest.raises(UsageError, match="exactly one can be set on, 2 came"):
         classes.translate(x, set={"happy": True, "sad": True})
     assert classes.domains[0].changed(torch.tensor([[1.0, 0.0]]), {"sad": True}).tolist() == [[0, 1]]  # type: ignore[operator]
+
+
+def test_pieces_of_an_image_are_told_the_same() -> None:
+    game = game_of([Domains(("hat", "beard"), torch.eye(2), exclusive=False, source="attributes")])
+    x = torch.full((1, 1, 40, 300), -0.2, dtype=double)
+    x[..., 200:] = 0.3  # D sees a hat on the left and a beard on the right; in the whole, a hat
+    told: list[Tensor] = []
+    game.generator.register_forward_hook(lambda module, given, made: told.append(given[1]))
+    translated(game, x, {"set": {"beard": False}}, tile=136)
+    assert len(told) == 4
+    assert all(condition.tolist() == [[1, 0]] for condition in told)
 
 
 def test_published_networks() -> None:
