@@ -38,6 +38,28 @@ def test_speed_measures_the_sides_that_are_named(capsys):
     assert found["peak MiB of the process"] > 10
 
 
+def test_one_batch_of_a_reference_stands_for_all(capsys):
+    command = [
+        "--dimension",
+        "16",
+        "--samples",
+        "80",
+        "--repeats",
+        "1",
+        "--only",
+        "neighbours",
+        "--one-batch",
+        "--by",
+        "saddlepoint",
+        "torch-fidelity, s",
+    ]
+    assert metric_speed.main(command) == 0
+    found = json.loads(capsys.readouterr().out)["neighbours"]["precision and recall, k=3"]
+    assert set(found) == {"saddlepoint", "torch-fidelity, saving memory"}
+    theirs = found["torch-fidelity, saving memory"]
+    assert theirs["value"] is None and theirs["processor times ours"] > 0
+
+
 def test_made_features_are_the_same_whatever_their_number():
     few, many = (metric_speed.made_features(number, 8, seed=3)[0] for number in (50, 90))
     assert (few == many[:50]).all()
