@@ -59,7 +59,7 @@ def show_data(argv: list[str]) -> int:
     else:
         _show_data(data)
         for offer in offers:
-            offer |= {"MB": f"{offer['bytes'] / 1e6:.1f}", "there": "yes" if offer["there"] else "no"}
+            offer |= {"MB": f"{offer['bytes'] / 1e6:.1f}" if offer["bytes"] else "", "there": "yes" if offer["there"] else "no"}
         _show("To fetch: `saddlepoint data get NAME`", offers, ("name", "there", "MB", "sources", "title", "licence"))
     return 0
 

@@ -125,7 +125,7 @@ def _through_client(package: Package, folder: Path) -> Path | None:
     elif package.registry == "npm":
         if shutil.which("npm") is None:
             return None
-        command = ["npm", "pack", "--silent", "--ignore-scripts", "--pack-destination", str(folder), f"{package.name}@{package.version}"]
+        command = ["npm", "pack", "--loglevel=error", "--ignore-scripts", "--pack-destination", str(folder), f"{package.name}@{package.version}"]
     else:
         if shutil.which("apt-get") is None:
             return None

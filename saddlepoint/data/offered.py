@@ -11,16 +11,19 @@ import saddlepoint.data.offered_pictures
 import saddlepoint.data.offered_scenes
 import saddlepoint.data.offered_texts  # noqa: F401  (these enter their offers and sources)
 from saddlepoint.data.fetching import Show
+from saddlepoint.data.offered_torchvision import ORIGINALS, get_original, original_is_there
 from saddlepoint.data.offers import OFFERS, get, offer_of
+from saddlepoint.data.registry import SOURCES
 
 
 def list_offers() -> list[dict[str, Any]]:
     """The sets that can be fetched.
 
     Returns:
-        Of each "name", "title", "licence", "credits", "bytes" (of the package), "sources" (names that it brings), "there" (in the cache).
+        Of each "name", "title", "licence", "credits", "bytes" (of the package; None where the authors say), "sources" (names that it brings),
+        "there" (in the cache).
     """
-    return [
+    packages = [
         {
             "name": each.name,
             "title": each.title,
@@ -30,11 +33,24 @@ def list_offers() -> list[dict[str, Any]]:
             "sources": [*each.sources],
             "there": each.is_there(None),
         }
-        for each in sorted(OFFERS.values(), key=lambda each: each.name)
+        for each in OFFERS.values()
     ]
+    originals = [_said_by_card(name) | {"name": name, "bytes": None, "there": original_is_there(name, None)} for name in ORIGINALS]
+    return sorted(packages + originals, key=lambda each: str(each["name"]))
+
+
+def _said_by_card(name: str) -> dict[str, Any]:
+    card = SOURCES[name][0]
+    return {"title": card.title, "licence": card.licence, "credits": card.credits, "sources": [name]}
 
 
 def fetch_data(name: str, *, source: Path | None = None, root: Path | None = None, show: Show | None = None) -> dict[str, Any]:
-    """:func:`saddlepoint.data.offers.get`, and what is to be said of the set: "place", "title", "licence", "credits", "sources"."""
+    """:func:`saddlepoint.data.offers.get`, or torchvision's, and what is to be said of the set.
+
+    Returns:
+        "place", "title", "licence", "credits", "sources".
+    """
+    if name in ORIGINALS:
+        return _said_by_card(name) | {"place": str(get_original(name, source=source, root=root))}
     place, made = get(name, source=source, root=root, show=show), offer_of(name)
     return {"place": str(place), "title": made.title, "licence": made.licence, "credits": made.credits, "sources": [*made.sources]}

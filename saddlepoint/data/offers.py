@@ -20,6 +20,7 @@ from saddlepoint.data.cache import cache_root
 from saddlepoint.data.drawn import description_hash
 from saddlepoint.data.fetching import Package, Show, fetch, verify
 from saddlepoint.data.images import check_request, resized, with_channels
+from saddlepoint.data.offered_torchvision import ORIGINALS
 from saddlepoint.data.packed import is_packed, open_packed
 from saddlepoint.data.registry import Request
 from saddlepoint.errors import DataError, StorageError, UsageError, nearest
@@ -84,7 +85,7 @@ def offer_of(name: str) -> Offer:
     """
     found = OFFERS.get(name) or next((each for each in OFFERS.values() if name in each.sources), None)
     if found is None:
-        raise UsageError(f"No set to fetch is named {name!r}. {nearest(name, OFFERS)} `saddlepoint data list` shows all data.")
+        raise UsageError(f"No set to fetch is named {name!r}. {nearest(name, [*OFFERS, *ORIGINALS])} `saddlepoint data list` shows all data.")
     return found
 
 

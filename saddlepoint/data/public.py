@@ -18,7 +18,6 @@ from saddlepoint.data.arrays import ArrayDataset, content_hash
 from saddlepoint.data.cache import cache_root
 from saddlepoint.data.folder import Found, open_found
 from saddlepoint.data.idx import read_idx_file
-from saddlepoint.data.offers import OFFERS
 from saddlepoint.data.registry import DataCard, Request, source
 from saddlepoint.data.shipped import FASHION_CLASSES, image_dataset
 from saddlepoint.errors import DataError
@@ -31,21 +30,11 @@ def root_of(request: Request) -> Path:
     return request.root.expanduser() if request.root is not None else cache_root() / "torchvision"
 
 
-def missing(request: Request, torchvision_name: str) -> DataError:
+def missing(request: Request) -> DataError:
     """The line for a set that is not there: what fetches it, and where to."""
-    root = root_of(request)
-    fetch = f"torchvision.datasets.{torchvision_name}({str(root)!r}, download=True)"
-    if torchvision_name == "SVHN":  # the only one whose parts are fetched one by one
-        fetch = "; ".join(f"torchvision.datasets.SVHN({str(root)!r}, {split!r}, download=True)" for split in ("train", "test"))
-    if request.name in OFFERS:
-        where = "" if request.root is None else f" --root {request.root}"
-        return DataError(
-            f"{request.name} is not in {root}, or not whole. Fetch it once with: saddlepoint data get {request.name}{where}. "
-            "If you have it elsewhere, give that folder as the data's root."
-        )
-    also = " (needs pip install gdown too)" if torchvision_name == "CelebA" else ""
+    where = "" if request.root is None else f" --root {request.root}"
     return DataError(
-        f'{request.name} is not in {root}, or not whole. Fetch it once with: python -c "import torchvision; {fetch}"{also}. '
+        f"{request.name} is not in {root_of(request)}, or not whole. Fetch it once with: saddlepoint data get {request.name}{where}. "
         "If you have it elsewhere, give that folder as the data's root."
     )
 
@@ -75,7 +64,7 @@ def _open_idx(request: Request, torchvision_name: str, class_names: tuple[str, .
             places = [folder / name for folder in (root, root / torchvision_name / "raw") for name in names]
             found = next((place for place in places if place.is_file()), None)
             if found is None:
-                raise missing(request, torchvision_name)
+                raise missing(request)
             pair.append(read_idx_file(found))
         parts.append((pair[0][:, None], pair[1].to(torch.int64)))
     return official(request, parts, class_names, pad=True)
@@ -122,7 +111,7 @@ def _through_torchvision(request: Request, torchvision_name: str, make: Callable
     try:
         return make(getattr(torchvision.datasets, torchvision_name))
     except (RuntimeError, OSError) as error:
-        raise missing(request, torchvision_name) from error
+        raise missing(request) from error
 
 
 def _open_cifar(request: Request, torchvision_name: str) -> ArrayDataset:

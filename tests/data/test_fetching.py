@@ -177,7 +177,7 @@ def test_the_registrys_own_client_is_asked_first(tmp_path: Path, monkeypatch: py
     monkeypatch.setenv("PATH", f"{client.parent}:{os.environ['PATH']}")
     assert fetch(package(tarball())).read_bytes() == tarball()
     said = (tmp_path / "said").read_text().split()
-    assert said[:3] == ["pack", "--silent", "--ignore-scripts"]
+    assert said[:3] == ["pack", "--loglevel=error", "--ignore-scripts"]
     assert said[-1] == "@some/thing@1.0"
     (tmp_path / "broken").touch()
     with pytest.raises(DataError, match="npm error code E404"):

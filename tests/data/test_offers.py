@@ -6,7 +6,9 @@ import dataclasses
 import hashlib
 import io
 import json
+import sys
 import tarfile
+import urllib.error
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +20,7 @@ import saddlepoint.data.offered
 from saddlepoint.cli.main import main
 from saddlepoint.data.offered_emoji import MODIFIERS, TONES
 from saddlepoint.data.offered_pictures import drawing
+from saddlepoint.data.offered_torchvision import ORIGINALS, original_is_there
 from saddlepoint.data.offers import OFFERS, ORIGIN, get, offer, offer_of
 from saddlepoint.data.registry import SOURCES
 from saddlepoint.data.sources import open_data
@@ -73,7 +76,7 @@ def test_every_offer_is_whole() -> None:
         assert set(each.sources) <= set(SOURCES)
         assert not any(SOURCES[source][0].shipped for source in each.sources)
         assert offer_of(each.sources[-1]) is each
-    assert [each["name"] for each in saddlepoint.data.offered.list_offers()] == sorted(OFFERS)
+    assert [each["name"] for each in saddlepoint.data.offered.list_offers()] == sorted([*OFFERS, *ORIGINALS])
 
 
 @pytest.mark.parametrize("name", sorted({source for each in OFFERS.values() for source in each.sources}))
@@ -133,7 +136,7 @@ def test_openmoji_is_line_art_and_colour(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_vector_drawings_without_the_extra_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "resvg_py", None)
+    monkeypatch.setitem(sys.modules, "resvg_py", None)
     with pytest.raises(DataError, match=r"resvg-py, which is not installed: pip install 'saddlepoint\[svg\]'"):
         drawing(SVG.format("#000").encode(), 1)
 
@@ -197,6 +200,47 @@ def test_what_goes_wrong_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyP
         offer(OFFERS["noto"])
 
 
+def test_a_newer_builder_makes_its_set_anew(vendor: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = get("noto", source=standing_in(monkeypatch, "noto", vendor))
+    (place / "old").touch()
+    monkeypatch.setitem(OFFERS, "noto", dataclasses.replace(OFFERS["noto"], version=99))
+    with pytest.raises(DataError, match="saddlepoint data get noto"):
+        open_data("noto-tones")
+    assert get("noto", source=vendor) == place
+    assert not (place / "old").exists()
+    assert len(open_data("noto-tones")) == 60
+
+
+class Authors:
+    """torchvision's class of a set: fetches nothing, wants the file to be there."""
+
+    def __init__(self, root: str, download: bool) -> None:
+        sys.stdout.write("Files already downloaded and verified")
+        if not (Path(root) / "cifar-10-python.tar.gz").exists():
+            raise urllib.error.URLError("no route to host")
+        (Path(root) / "cifar-10-batches-py").mkdir(exist_ok=True)
+
+
+def test_what_lies_with_its_authors_is_fetched_by_torchvision(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("torchvision.datasets.CIFAR10", Authors)
+    root = tmp_path / "root"
+    command = ["data", "get", "cifar10", "--root", str(root)]
+    assert main(["data", "get", "cifar"]) == 2
+    assert "No set to fetch is named 'cifar'. Nearest: cifar10, cifar100" in capsys.readouterr().err
+    assert main(command) == 3
+    assert "Cannot fetch cifar10 from its authors: no route to host. Fetch cifar-10-python.tar.gz elsewhere" in capsys.readouterr().err
+    assert main([*command, "--from", str(tmp_path)]) == 3
+    assert "does not hold cifar-10-python.tar.gz. cifar10 is made of" in capsys.readouterr().err
+    (tmp_path / "cifar-10-python.tar.gz").write_bytes(b"archive")
+    assert main([*command, "--from", str(tmp_path)]) == 0
+    said = capsys.readouterr().out
+    assert "licence: none stated" in said and "already downloaded" not in said
+    assert (root / "cifar-10-python.tar.gz").read_bytes() == b"archive"
+    assert (original_is_there("cifar10", root), original_is_there("svhn", root)) == (True, False)
+
+
 def test_the_command_says_whose_it_is(vendor: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     standing_in(monkeypatch, "noto", vendor)
     assert main(["data", "get", "noto", "--from", str(vendor), "--root", str(tmp_path / "root")]) == 0
@@ -205,6 +249,6 @@ def test_the_command_says_whose_it_is(vendor: Path, tmp_path: Path, monkeypatch:
     assert "credits: Google" in said
     assert f"--data noto-tones --data-root {tmp_path / 'root'}" in said
     assert main(["data", "list", "--json"]) == 0
-    assert {each["name"] for each in json.loads(capsys.readouterr().out)["offers"]} == set(OFFERS)
+    assert {each["name"] for each in json.loads(capsys.readouterr().out)["offers"]} == {*OFFERS, *ORIGINALS}
     assert main(["data", "list"]) == 0
     assert "saddlepoint data get NAME" in capsys.readouterr().out

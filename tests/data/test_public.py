@@ -116,9 +116,9 @@ def test_celeba(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         open_data("celeba", root=tmp_path)
 
 
-@pytest.mark.parametrize("name", ["cifar10", "cifar100", "svhn", "celeba"])
+@pytest.mark.parametrize("name", ["mnist", "fashion-mnist", "cifar10", "cifar100", "svhn", "celeba"])
 def test_a_missing_set_is_asked_for_in_one_line(tmp_path: Path, name: str) -> None:
-    with pytest.raises(DataError, match=rf"{name} is not in .* Fetch it once with: python -c \"import torchvision; .*download=True\)\"") as caught:
+    with pytest.raises(DataError, match=rf"{name} is not in .* Fetch it once with: saddlepoint data get {name} --root .*none\. If you") as caught:
         open_data(name, root=tmp_path / "none")
     assert "\n" not in str(caught.value)
 
