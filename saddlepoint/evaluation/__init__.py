@@ -19,6 +19,7 @@ _HOME = {
     "diversity": ("mean_pairwise_distance",),
     "frechet": ("frechet_distance", "frechet_from_statistics", "frechet_infinity"),
     "inception": ("inception_score", "am_score"),
+    "jumps": ("largest_steps",),
     "kernel": ("kernel_distance",),
     "laplacian": ("laplacian_sliced_wasserstein",),
     "meaning": ("retrieval", "attribute_accuracy"),

@@ -200,6 +200,17 @@ MEASURES = {
         _path("w", "end"),
         _path("w", "end", crop=True),
         Measure(
+            name="jumps",
+            better={"path_jump": "lower"},
+            run=scoring_pairs.jumps,
+            about="the largest step's share of walks between latents: 0.0625 is even, 1 is all in one step; of a run",
+            settings={"steps": 16, "walks": scoring_pairs.WALKS, "error": "over the walks"},
+            kinds=("image",),
+            needs=("walk", "distance"),
+            floor=False,
+            cost=prices.cost_of_walks,
+        ),
+        Measure(
             name="cas",
             better={"cas": "higher"},
             run=scoring_extras.accuracy_of_trained,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from saddlepoint.evaluation import trainee
 from saddlepoint.evaluation.case import Case
+from saddlepoint.evaluation.jumps import STEPS
 from saddlepoint.evaluation.msssim import number_of_scales
 from saddlepoint.evaluation.scoring import LIMIT
-from saddlepoint.evaluation.scoring_pairs import PAIRS, PATCHES, PYRAMID_IMAGES
+from saddlepoint.evaluation.scoring_pairs import PAIRS, PATCHES, PYRAMID_IMAGES, WALKS
 
 
 def cost_of_similarity(case: Case) -> str:
@@ -32,6 +33,12 @@ def cost_of_path(case: Case) -> str:
     """Of path lengths."""
     name = "" if case.extras.distance is None else case.extras.distance.name
     return f"generates {2 * len(case.fake):,} images and looks at them with {name}; the papers take 50,000 paths (--num 50000)"
+
+
+def cost_of_walks(case: Case) -> str:
+    """Of walks between latents."""
+    name = "" if case.extras.distance is None else case.extras.distance.name
+    return f"generates {(STEPS + 1) * min(len(case.fake), WALKS):,} images on walks of {STEPS} steps and looks at them with {name}"
 
 
 def cost_of_training(case: Case) -> str:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from saddlepoint.evaluation.case import Case, Result, Run, Scores
 from saddlepoint.evaluation.extractors import as_input
+from saddlepoint.evaluation.jumps import STEPS, largest_steps
 from saddlepoint.evaluation.laplacian import laplacian_sliced_wasserstein
 from saddlepoint.evaluation.msssim import ms_ssim_diversity
 from saddlepoint.evaluation.perceptual import perceptual_diversity, walk_path_length
@@ -21,6 +22,7 @@ from saddlepoint.evaluation.scoring import LIMIT, NAN
 from saddlepoint.evaluation.sets import CHUNK_ROWS, SampleSet
 
 PAIRS = 10_000  # of images
+WALKS = 500
 PATCHES, PYRAMID_IMAGES, QUARTERS = 128, 16_384, 4
 
 
@@ -60,6 +62,16 @@ def path_length(space: Literal["z", "w"], sampling: Literal["full", "end"], crop
         return Result(values={name: found.value}, errors={name: found.error}, details={"paths_kept": found.pairs, "between": walk.between})
 
     return run
+
+
+def jumps(case: Case, errors: bool = True) -> Result:
+    """The largest step's share of walks between random latents, over as many walks as there are generated samples, at most WALKS."""
+    walk, distance = case.extras.walk, case.extras.distance
+    assert walk is not None and distance is not None
+    shares = largest_steps(walk, distance.between, paths=min(len(case.fake), WALKS), seed=case.extras.seed)
+    error = float(shares.std(ddof=1) / math.sqrt(len(shares)))
+    details = {"even": 1 / STEPS, "walks_with_half_in_one_step": float((shares > 0.5).mean()), "between": walk.between}
+    return Result(values={"path_jump": float(shares.mean())}, errors={"path_jump": error}, details=details)
 
 
 def pyramid(case: Case, errors: bool = True) -> Result:
