@@ -39,7 +39,7 @@ from saddlepoint.errors import DataError, UsageError
 SUFFIXES = (".obj", ".stl", ".ply", ".off", ".glb", ".gltf")
 SIDE, PICTURE = 32, 128  # voxels, and pixels of a picture
 MOST_BAD = 0.1  # share of the files that may be unusable
-STEP = 0.45  # voxels: longest edge of the pieces that a surface is cut into, so that none is missed
+STEP, AT_ONCE = 0.3, 1_000_000  # voxels between the points that stand for a surface; points at once
 
 log = logging.getLogger("saddlepoint")
 
@@ -98,8 +98,6 @@ def voxelise(vertices: NDArray[np.float64], faces: NDArray[np.int64], side: int)
     Raises:
         DataError: without faces or extent.
     """
-    import trimesh
-
     if not len(faces):
         raise DataError("it has no faces")
     used = vertices[np.unique(faces)]
@@ -110,14 +108,33 @@ def voxelise(vertices: NDArray[np.float64], faces: NDArray[np.int64], side: int)
     scale = (side - 2) * (1 - 1e-6) / extent
     points = (vertices - (low + high) / 2) * scale + side / 2
     points[:, 1] = (vertices[:, 1] - low[1]) * scale + 1
-    if (np.linalg.norm(np.diff(points[faces][:, [0, 1, 2, 0]], axis=1), axis=2) > STEP).any():
-        subdivide: Any = trimesh.remesh.subdivide_to_size
-        points, faces = subdivide(points, faces, max_edge=STEP, max_iter=20)[:2]
-    x, y, z = np.floor(points[np.unique(faces)]).astype(np.int64).clip(0, side - 1).T
     whole = np.zeros((side, side, side), dtype=np.bool_)
-    whole[z, y, x] = True
+    for places in _surface(points[faces]):
+        x, y, z = np.floor(places).astype(np.int64).clip(0, side - 1).T
+        whole[z, y, x] = True
     filled: NDArray[np.bool_] = ndimage.binary_fill_holes(whole)
     return filled
+
+
+def _surface(corners: NDArray[np.float64]) -> Iterator[NDArray[np.float64]]:
+    """Points [m, 3] of triangles [f, 3, 3], in pieces: rows along the longest side of each, rows and points no farther apart than ``STEP``."""
+    sides = np.linalg.norm(corners[:, [1, 2, 0]] - corners, axis=2)  # from corner i to the next
+    first = sides.argmax(1)
+    a, b, c = (corners[np.arange(len(corners)), (first + turn) % 3] for turn in range(3))  # ab is the longest
+    longest = sides.max(1)
+    height = np.linalg.norm(np.cross(b - a, c - a), axis=1) / np.maximum(longest, 1e-12)
+    along, rows = (np.ceil(length / STEP).astype(np.int64) + 1 for length in (longest, height))
+    ends = np.cumsum(along * rows)
+    start = 0
+    while start < len(corners):
+        stop = max(start + 1, int(np.searchsorted(ends, (ends[start - 1] if start else 0) + AT_ONCE)))
+        counts = (along * rows)[start:stop]
+        triangle = np.repeat(np.arange(start, stop), counts)
+        place = np.arange(len(triangle)) - np.repeat(np.cumsum(counts) - counts, counts)
+        t = (place // along[triangle] / np.maximum(rows[triangle] - 1, 1))[:, None]
+        s = (place % along[triangle] / np.maximum(along[triangle] - 1, 1))[:, None]
+        yield a[triangle] + t * (c - a)[triangle] + s * (1 - t) * (b - a)[triangle]
+        start = stop
 
 
 def open_meshes(place: str, request: Request, up: str = "y") -> ArrayDataset:

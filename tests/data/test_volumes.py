@@ -210,3 +210,18 @@ def test_bad_meshes_are_named_with_counts(shelf: Path, tmp_path: Path) -> None:
         open_data(f"meshes:{tmp_path / 'missing'}")
     with pytest.raises(UsageError, match="at least 8 voxels a side; 4 came"):
         open_data(f"meshes:{shelf}", resolution=4)
+
+
+def test_slivers_and_large_faces_cost_little_and_leave_no_hole() -> None:
+    """A ball of needles: each point of each triangle lies near a place that stands for it."""
+    rng = np.random.default_rng(0)
+    tips, far = rng.normal(size=(2, 500, 3))
+    corners = np.stack([tips, far, tips + 1e-4 * rng.normal(size=(500, 3))], 1)
+    voxels = voxelise(corners.reshape(-1, 3), np.arange(1500).reshape(-1, 3), 16)
+    scale, low, high = 14 * (1 - 1e-6) / np.ptp(corners, axis=(0, 1)).max(), corners.min((0, 1)), corners.max((0, 1))
+    share = rng.random((500, 200, 1))
+    points = (1 - share) * tips[:, None] + share * far[:, None]
+    places = (points - (low + high) / 2) * scale + 8
+    places[..., 1] = (points[..., 1] - low[1]) * scale + 1
+    x, y, z = np.floor(places).astype(int).reshape(-1, 3).T
+    assert voxels[z, y, x].mean() > 0.97  # a needle may cut a corner of a voxel
