@@ -59,7 +59,7 @@ class CompletingConfig(RestorationConfig):
 
     Attributes:
         region: what is taken out: the middle ("center"), or smooth patterns that cover a fifth to three tenths of the image ("random").
-        between: encoder and decoder are joined by a dense code, or within each channel.
+        network: encoder and decoder joined by a "dense" code, or within each channel ("channelwise"); or "alexnet", the network of feature learning.
         bottleneck: numbers of the dense code.
         overlap: known pixels on each side of the hole in the middle that are predicted as well; of random regions, whether known ones count more.
         overlap_weight: of their squared error.
@@ -70,7 +70,7 @@ class CompletingConfig(RestorationConfig):
     mirror: bool = True
     optimizer: Adam | RMSprop | SGD = field(default_factory=Adam)
     region: Literal["center", "random"] = "center"
-    between: Literal["dense", "channelwise"] = "dense"
+    network: Literal["dense", "channelwise", "alexnet"] = "dense"
     bottleneck: int = 4000
     overlap: int = 4
     overlap_weight: float = 10.0

@@ -5,7 +5,9 @@
     decoder   4x4 transposed convolutions of stride 2 (512, 256, 128, 64), BN, ReLU; tanh
     D         as the encoder, and a 4x4 convolution to one logit
 
-Pathak et al. 2016 (arXiv:1604.07379), section 3.1 and Figure 9a, and the released code, whose convolutions' biases are held at 0.
+    AlexNet   its five convolutions to 6x6x256 of 227 pixels, channel-wise; 5x5 transposed convolutions of stride 2 (128, 64, 64, 32, 3), enlarged
+
+Pathak et al. 2016 (arXiv:1604.07379), section 3.1 and Figure 9, and the released code, whose convolutions' biases are held at 0.
 
 Axes: n batch, c channels, h w image, o i pixels of a map.
 """
@@ -16,6 +18,7 @@ import math
 from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from saddlepoint.networks.base import Discriminator, Judgement
@@ -133,6 +136,57 @@ class ContextEncoder(nn.Module):
         """[n, c, h, w] in [-1, 1], filled where nothing is known -> [n, c, *out_size] in [-1, 1]."""
         y: Tensor = self.decoder(self.opening(self.code(self.encoder(x))))
         return y
+
+
+class AlexContextEncoder(nn.Module):
+    """The network of feature learning: AlexNet's convolutions (Krizhevsky et al. 2012), whose weights are what is wanted.
+
+    Args:
+        channels: of the images.
+        size: height and width of the images; 227 in the paper. All of it is predicted.
+        width: 64 is AlexNet's own; others scale its channels.
+    """
+
+    def __init__(self, channels: int, size: tuple[int, int], width: int = 64) -> None:
+        super().__init__()
+        self.size = size
+        a, b, c, d, e = (max(2 * width * n // 128, 2) // 2 * 2 for n in (96, 256, 384, 384, 256))
+        pool, norm, relu = nn.MaxPool2d(3, 2), nn.LocalResponseNorm(5, alpha=1e-4, beta=0.75, k=1.0), nn.ReLU(inplace=True)
+        first, second = nn.Conv2d(channels, a, 11, 4), nn.Conv2d(a, b, 5, padding=2, groups=2)
+        third, fourth, fifth = nn.Conv2d(b, c, 3, padding=1), nn.Conv2d(c, d, 3, padding=1, groups=2), nn.Conv2d(d, e, 3, padding=1, groups=2)
+        self.encoder = nn.Sequential(first, relu, pool, norm, second, relu, pool, norm, third, relu, fourth, relu, fifth, relu, pool)
+        maps = self.map_size(size)
+        self.code = ChannelwiseLinear(e, maps, maps)
+        widths = [e, *(max(width * n // 64, 1) for n in (128, 64, 64, 32)), channels]
+        layers: list[nn.Module] = [nn.Conv2d(e, e, 1)]
+        for before, after in zip(widths, widths[1:], strict=False):
+            layers += [nn.ReLU(inplace=True), nn.ConvTranspose2d(before, after, 5, 2, 2)]
+        self.decoder = nn.Sequential(*layers)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d | nn.ConvTranspose2d) and module.bias is not None:
+                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+                nn.init.zeros_(module.bias)
+        self.to(memory_format=torch.channels_last)
+
+    @staticmethod
+    def map_size(size: tuple[int, int]) -> tuple[int, int]:
+        """Height and width of the last maps; 0 or less where an image is too small.
+
+        >>> AlexContextEncoder.map_size((227, 227))
+        (6, 6)
+        """
+        height, width = ((((side - 11) // 4 + 1 - 3) // 2 + 1 - 3) // 2 + 1 for side in size)
+        return (height - 3) // 2 + 1, (width - 3) // 2 + 1
+
+    def encode(self, x: Tensor) -> Tensor:
+        """[n, c, h, w] -> the last maps of AlexNet's convolutions, flattened: 9216 numbers at 227 pixels."""
+        maps: Tensor = self.encoder(x).flatten(1)
+        return maps
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[n, c, h, w] in [-1, 1], filled where nothing is known -> [n, c, h, w] in [-1, 1]."""
+        y = self.decoder(self.code(self.encoder(x)))
+        return torch.tanh(F.interpolate(y, self.size, mode="bilinear", align_corners=False))
 
 
 class ContextDiscriminator(Discriminator):

@@ -7,7 +7,7 @@ from dataclasses import replace
 from saddlepoint.data.records import Dataset
 from saddlepoint.errors import DataError
 from saddlepoint.games.completing import CompletingConfig, CompletingGame, region_of
-from saddlepoint.networks.contextencoder import ContextDiscriminator, ContextEncoder
+from saddlepoint.networks.contextencoder import AlexContextEncoder, ContextDiscriminator, ContextEncoder
 from saddlepoint.zoo.catalogue import recipe
 
 # Section 5.1 and the released code: images of 350 pixels cropped to 128, batch 64, 500 epochs of 14,900 street views, Adam 2e-4 (.5), ten times that
@@ -28,11 +28,12 @@ SMALL = replace(PAPER, resolution=32, crop=None, batch=32, rounds=2_500, width=3
         "l2": replace(PAPER, rec_weight=1.0),
         "random": replace(PAPER, region="random", overlap=0),
         "random-overlap": replace(PAPER, region="random", overlap=1),
-        "channelwise": replace(PAPER, between="channelwise"),
+        "channelwise": replace(PAPER, network="channelwise"),
+        "alexnet": replace(PAPER, network="alexnet", region="random", overlap=0, rec_weight=1.0, resolution=227, crop=None, g_factor=1.0),
         "small": SMALL,
         "small-l2": replace(SMALL, rec_weight=1.0),
         "small-random": replace(SMALL, region="random", overlap=0),
-        "small-channelwise": replace(SMALL, between="channelwise"),
+        "small-channelwise": replace(SMALL, network="channelwise"),
     },
 )
 def context_encoder(config: CompletingConfig, data: Dataset) -> CompletingGame:
@@ -42,6 +43,14 @@ def context_encoder(config: CompletingConfig, data: Dataset) -> CompletingGame:
         raise DataError(f"context-encoder needs images of 16 pixels or more; {size[1]}x{size[0]} came. Choose --resolution 32, for example.")
     rows, columns = region_of(size, config)
     region = rows.stop - rows.start, columns.stop - columns.start
-    generator = ContextEncoder(channels, size, region, config.width, config.bottleneck, between=config.between)
+    generator: AlexContextEncoder | ContextEncoder
+    if config.network == "alexnet":
+        if config.region == "center" or min(AlexContextEncoder.map_size(size)) < 1:
+            raise DataError(
+                f"AlexNet predicts whole images of 67 pixels or more; {size[1]}x{size[0]} came with region {config.region}. See the preset."
+            )
+        generator = AlexContextEncoder(channels, size, config.width)
+    else:
+        generator = ContextEncoder(channels, size, region, config.width, config.bottleneck, between=config.network)
     judge = ContextDiscriminator(channels, region, config.d_width) if config.rec_weight < 1 else None
     return CompletingGame(config, generator, judge, size)

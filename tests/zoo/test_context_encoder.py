@@ -18,7 +18,7 @@ from saddlepoint.draws import Draws
 from saddlepoint.errors import DataError, UsageError
 from saddlepoint.games.completing import Completes, CompletingConfig, CompletingGame, patterns
 from saddlepoint.networks.base import Judgement
-from saddlepoint.networks.contextencoder import ChannelwiseLinear, ContextDiscriminator, ContextEncoder
+from saddlepoint.networks.contextencoder import AlexContextEncoder, ChannelwiseLinear, ContextDiscriminator, ContextEncoder
 from saddlepoint.training.plan import Plan
 from saddlepoint.verbs.completing import completed
 from saddlepoint.zoo.catalogue import find_recipe
@@ -124,6 +124,20 @@ def test_the_channelwise_layer_joins_no_channels() -> None:
     assert ContextEncoder(1, (36, 36), (18, 18), 4, between="channelwise")(torch.zeros(2, 1, 36, 36)).shape == (2, 1, 18, 18)
 
 
+def test_alexnet() -> None:
+    """6x6x256 of 227 pixels; the channel-wise layer has 36 x 36 weights a map; the decoder goes 6, 11, 21, 41, 81, 161."""
+    network, sides = AlexContextEncoder(3, (227, 227)), list[int]()
+    for module in network.decoder:
+        if isinstance(module, nn.ConvTranspose2d):
+            module.register_forward_hook(lambda module, given, made: sides.append(made.shape[2]))
+    x = torch.zeros(1, 3, 227, 227)
+    assert network(x).shape == x.shape and network.encode(x).shape == (1, 9216)
+    assert sides == [11, 21, 41, 81, 161]
+    assert network.code.weight.shape == (256, 36, 36)
+    assert AlexContextEncoder.map_size((67, 67)) == (1, 1) and AlexContextEncoder.map_size((66, 66)) == (0, 0)
+    assert sum(p.numel() for p in network.encoder.parameters()) == 2_334_080  # AlexNet's with two groups
+
+
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder, found = tmp_path_factory.mktemp("runs"), {}
@@ -189,6 +203,8 @@ def test_what_is_refused(runs: dict[str, Path], tmp_path: Path) -> None:
         api.train("context-encoder", data="digits", resolution=8, overlap=0, **settings)
     with pytest.raises(UsageError, match="no larger than an overlap of 4 on both sides"):
         api.train("context-encoder", data="digits", resolution=16, overlap=4, **settings)
+    with pytest.raises(DataError, match="AlexNet predicts whole images of 67 pixels or more; 16x16 came"):
+        api.train("context-encoder", data="digits", resolution=16, overlap=0, region="random", network="alexnet", **settings)
     with pytest.raises(UsageError, match="rec_weight must be a share"):
         CompletingConfig(rec_weight=1.2)
     plain = api.train("dcgan", data="digits", resolution=16, width=4, batch=4, **settings).folder
