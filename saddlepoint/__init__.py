@@ -24,6 +24,7 @@ __all__ = [
     "evaluate",
     "export",
     "foresee",
+    "get_data",
     "import_weights",
     "info",
     "inpaint",
