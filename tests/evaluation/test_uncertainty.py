@@ -9,7 +9,7 @@ from saddlepoint.errors import UsageError
 from saddlepoint.evaluation.frechet import RunningStatistics, frechet_distance, frechet_from_statistics, frechet_infinity, statistics
 from saddlepoint.evaluation.inception import am_score, inception_score
 from saddlepoint.evaluation.kernel import kernel_distance
-from saddlepoint.evaluation.uncertainty import bias_curve, bootstrap, floor, half_sample_error
+from saddlepoint.evaluation.uncertainty import best_of_budget, bias_curve, bootstrap, floor, half_sample_error
 
 rng = np.random.default_rng
 
@@ -123,3 +123,19 @@ def test_statistics_are_numpys():
     mean, cov = statistics(rows)
     np.testing.assert_allclose(cov, np.cov(rows.astype(np.float64), rowvar=False), rtol=1e-12)
     np.testing.assert_allclose(mean, rows.astype(np.float64).mean(0), rtol=1e-12)
+
+
+def test_the_best_of_a_budget_is_the_bootstraps_in_closed_form():
+    random = rng(4)
+    runs = random.gamma(2.0, 10.0, 30)
+    for budget in (1, 3, 12):
+        draws = np.sort(runs)[random.integers(0, 30, (40_000, budget)).min(1)]
+        found = best_of_budget(runs, budget)
+        assert found.value == pytest.approx(draws.mean(), abs=5 * draws.std() / 200)
+        assert found.error == pytest.approx(draws.std(), rel=0.05)
+        assert (found.low, found.high) == pytest.approx(np.quantile(draws, [0.025, 0.975], method="inverted_cdf"), rel=0.15)
+    assert best_of_budget(runs, 1).value == pytest.approx(runs.mean())
+    assert best_of_budget(runs, 500).value == pytest.approx(runs.min(), rel=1e-3)
+    for values, budget in ((runs, 0), (np.array([]), 1), (np.array([1.0, np.nan]), 1)):
+        with pytest.raises(UsageError, match="The best of a budget needs"):
+            best_of_budget(values, budget)
