@@ -108,6 +108,17 @@ def configuration(arm: Arm, protocol: Protocol) -> AdversarialConfig:
     return dataclasses.replace(preset, **({name: value for name, value in common.items() if name in known} | arm.settings))
 
 
+def searched(config: AdversarialConfig, found: dict[str, Any]) -> AdversarialConfig:
+    """A configuration with the rates "g_lr" and "d_lr", Adam's "beta1" and the turns "d_steps" that a search drew; {} leaves it as it is."""
+    if not found:
+        return config
+    changes: dict[str, Any] = {"d_steps": found["d_steps"]}
+    for player, optimizer in (("g", config.generator_optimizer), ("d", config.discriminator_optimizer)):
+        drawn = {"lr": found[f"{player}_lr"]} | ({"beta1": found["beta1"]} if isinstance(optimizer, Adam) else {})
+        changes["generator_optimizer" if player == "g" else "discriminator_optimizer"] = dataclasses.replace(optimizer, **drawn)
+    return dataclasses.replace(config, **changes)
+
+
 def jobs(protocol: Protocol, seeds: int, data: list[str]) -> list[dict[str, Any]]:
     """Every run of the study, all arms before the next seed; a run on file counts only while its whole configuration is the same."""
     common = dataclasses.asdict(protocol)
@@ -124,13 +135,13 @@ def train_arm(job: dict[str, Any], samples: Path | None = None) -> dict[str, Any
     """Play one run.
 
     Args:
-        job: one of :func:`jobs`.
+        job: one of :func:`jobs`; "search" holds what :func:`searched` changes.
         samples: folder for the last samples, as NAME.npy with the name of :func:`samples_name`; None keeps none.
     Returns:
         "looks": measurements on the way, oldest first; "cpu_sec" of the rounds alone; "rounds"; "stopped": why it ended early, or None.
     """
     arm, protocol = Arm(recipe=job["recipe"], settings=job["settings"]), Protocol(**job["protocol"])
-    data, entry, config = open_data(DATA[job["data"]]), find_recipe(arm.recipe), configuration(arm, protocol)
+    data, entry, config = open_data(DATA[job["data"]]), find_recipe(arm.recipe), searched(configuration(arm, protocol), job.get("search", {}))
     assert isinstance(data, ToyDataset)
     torch.manual_seed(derive_seed(job["seed"], "initialisation"))
     prepared = entry.prepare(config, data) if entry.prepare else data
