@@ -44,7 +44,8 @@ def measure_need(game: Game, data: Dataset, batch: int) -> Need:
         batch: the whole batch of a turn, where a phase has none of its own.
     """
     twin = copy.deepcopy(game)
-    records = to_device(data.records(torch.arange(PROBE) % len(data)), "cpu")
+    rows = torch.arange(PROBE) % len(data)
+    records = to_device({**data.records(rows), "index": rows}, "cpu")
     overhead = sum(tensor.numel() * tensor.element_size() for tensor in records.values()) // PROBE
     twin.draws = Draws.seeded("memory")
     twin.requires_grad_(False).train()
