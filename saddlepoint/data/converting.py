@@ -24,6 +24,7 @@ from torch import Tensor
 from saddlepoint.data.arrays import ArrayDataset
 from saddlepoint.data.images import in_order
 from saddlepoint.data.packed import PIECE, Show, write_json, write_packed
+from saddlepoint.draws import derive_seed
 from saddlepoint.errors import DataError, StorageError, UsageError
 
 FORMS = ("packed", "zip", "shards", "folder")
@@ -88,7 +89,7 @@ def _zip(data: ArrayDataset, out: Path, show: Show | None) -> Path:
     with aside.open("r+b" if done else "wb") as file:
         with _continued(file, end) as archive:
             archive.comment = stamp.encode()
-            for i, content in _pictures(data, done):
+            for i, content in _pictures(data, torch.arange(done, len(data))):
                 archive.writestr(zipfile.ZipInfo(_member(i)), content)
                 if (i + 1) % SAFE == 0:
                     _sync(file)
@@ -137,25 +138,27 @@ def _continued(file: IO[bytes], end: int) -> zipfile.ZipFile:
 
 
 def _shards(data: ArrayDataset, out: Path, show: Show | None) -> Path:
-    """Tar files of ``SHARD`` images: KEY.png, KEY.cls, and KEY.json with the label's name, the caption and the attributes; whole ones are left."""
+    """Tar files of ``SHARD`` images: KEY.png, KEY.cls, and KEY.json with the label's name, the caption and the attributes; whole ones are left.
+
+    KEY is the image's number. They are shuffled, always in the same way: whoever reads the shards one after the other meets all kinds.
+    """
     _begin_folder(data, out)
-    for first in range(0, len(data), SHARD):
-        path = out / f"{first // SHARD:06d}.tar"
-        rows = torch.arange(first, min(first + SHARD, len(data)))
+    order = torch.randperm(len(data), generator=torch.Generator().manual_seed(derive_seed("shards")))
+    for number, rows in enumerate(torch.split(order, SHARD)):
+        path, done = out / f"{number:06d}.tar", number * SHARD
         if not path.exists():
             aside = path.with_suffix(".part")
             with aside.open("wb") as file, tarfile.open(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT) as archive:
-                beside = _beside(data, rows)
-                for i, content in _pictures(data, first, first + len(rows)):
-                    for ending, each in {"png": content, **beside[i - first]}.items():
+                for k, ((i, content), beside) in enumerate(zip(_pictures(data, rows), _beside(data, rows), strict=True), 1):
+                    for ending, each in {"png": content, **beside}.items():
                         info = tarfile.TarInfo(f"{i:08d}.{ending}")
                         info.size = len(each)
                         archive.addfile(info, io.BytesIO(each))
-                    _tell(show, i + 1, len(data))
+                    _tell(show, done + k, len(data))
                 archive.close()
                 _sync(file)
             aside.rename(path)
-        _tell(show, first + len(rows), len(data), always=True)
+        _tell(show, done + len(rows), len(data), always=True)
     return out
 
 
@@ -188,7 +191,7 @@ def _folder(data: ArrayDataset, out: Path, show: Show | None) -> Path:
         return places[labels[i] if labels else 0] / f"{i:08d}.png"
 
     first = next((i for i in range(len(data)) if not path_of(i).exists()), len(data))  # they are written in order
-    for i, content in _pictures(data, first):
+    for i, content in _pictures(data, torch.arange(first, len(data))):
         aside = path_of(i).with_suffix(".part")
         aside.write_bytes(content)
         aside.rename(path_of(i))
@@ -210,18 +213,18 @@ def _begin_folder(data: ArrayDataset, out: Path) -> None:
 # -- all -----------------------------------------------------------------------------------------------------------------------------------
 
 
-def _pictures(data: ArrayDataset, start: int, stop: int | None = None) -> Iterator[tuple[int, bytes]]:
-    """Number and PNG file of the images from ``start`` on, in their order."""
-    return in_order(lambda item: (item[0], _png(item[1])), _images(data, start, len(data) if stop is None else stop))
+def _pictures(data: ArrayDataset, rows: Tensor) -> Iterator[tuple[int, bytes]]:
+    """Number and PNG file of the images at ``rows`` (int64 [n]), in that order."""
+    return in_order(lambda item: (item[0], _png(item[1])), _images(data, rows))
 
 
-def _images(data: ArrayDataset, start: int, stop: int) -> Iterator[tuple[int, Tensor]]:
+def _images(data: ArrayDataset, rows: Tensor) -> Iterator[tuple[int, Tensor]]:
     """Number and pixels of images, read in pieces."""
-    for rows in torch.split(torch.arange(start, stop), PIECE):
-        images = data.records(rows)["image"]
+    for part in torch.split(rows, PIECE):
+        images = data.records(part)["image"]
         if images.dtype != torch.uint8:
             raise DataError("Images of 16 bits or floats lose their depth in PNG files. Write them packed.")
-        yield from zip(rows.tolist(), images, strict=True)
+        yield from zip(part.tolist(), images, strict=True)
 
 
 def _png(image: Tensor) -> bytes:

@@ -35,7 +35,8 @@ PARTS = re.compile(r"(?:^|[-_./])(train|test|validation|valid|val|dev)(?:[-_.]|/
 
 
 def tables_of(path: Path) -> list[Path]:
-    """The tables that a path means: itself, those of a folder that ``datasets`` saved, or the Parquet files of a folder without images."""
+    """The tables that a path means: itself, those of a folder that ``datasets`` saved, or the Parquet files of a folder without images
+    beside them."""
     if path.is_file():
         return [path] if path.suffix in SUFFIXES else []
     if (path / SAVED_PARTS).is_file():
@@ -43,7 +44,8 @@ def tables_of(path: Path) -> list[Path]:
     if (path / SAVED).is_file():
         return sorted(path.glob("*.arrow"))
     found = [table for table in sorted([*path.glob("*.parquet"), *path.glob("*/*.parquet")]) if table.name != "metadata.parquet"]
-    return [] if found and any(file.suffix.lower() in IMAGE_SUFFIXES for file in path.iterdir()) else found
+    folders = {path, *(table.parent for table in found)} if found else set()
+    return [] if any(file.suffix.lower() in IMAGE_SUFFIXES for folder in folders for file in folder.iterdir()) else found
 
 
 def open_tables(root: Path, tables: list[Path], request: Request) -> ArrayDataset:

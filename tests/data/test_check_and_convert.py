@@ -285,7 +285,7 @@ def test_shards_and_folders_that_were_interrupted_go_on(form: str, tmp_path: Pat
     assert len(before) in (2, 768)
     assert not [*(tmp_path / "out").rglob("*.part")]
     again = open_data(str(tmp_path / "out"))
-    order = torch.arange(len(data)) if form == "shards" else torch.tensor([int(Path(name).stem) for name in again.names])
+    order = torch.tensor([int(Path(name).stem) for name in again.names])
     assert torch.equal(again.column("image"), data.column("image")[order])
     assert torch.equal(again.column("label"), data.column("label")[order])
     with pytest.raises(UsageError, match="holds other data"):
@@ -301,9 +301,20 @@ def test_shards_keep_what_stands_beside_the_images(tmp_path: Path) -> None:
     (folder / "metadata.csv").write_text("\n".join(["file,label,caption,size", *rows]))
     data = open_data(str(folder))
     assert main(["data", "convert", str(folder), str(tmp_path / "out"), "--form", "shards"]) == 0
-    for again in (open_data(str(tmp_path / "out")), open_data(f"stream:{tmp_path}/out")):
-        assert equal(again, data)
-        assert (again.spec.class_names, again.captions, again.attribute_names) == (data.spec.class_names, data.captions, data.attribute_names)
+    shards = open_data(str(tmp_path / "out"))
+    order = torch.tensor([int(Path(name).stem) for name in shards.names])
+    assert equal(shards, data.part(order, "shuffled"))
+    for again in (shards, open_data(f"stream:{tmp_path}/out")):
+        assert equal(again, shards)
+        assert (again.spec.class_names, again.attribute_names) == (data.spec.class_names, data.attribute_names)
+        assert again.captions == tuple(data.captions[row] for row in order)
+
+
+def test_shards_are_shuffled_in_the_same_way_each_time(tmp_path: Path) -> None:
+    data = open_data("fashion:test")
+    names = [open_data(str(converting.convert(data, tmp_path / out, source="x", form="shards"))).names for out in ("a", "b")]
+    assert names[0] == names[1]
+    assert sorted(names[0]) != [*names[0]]
 
 
 def test_a_disk_that_fills_while_converting_is_told_and_nothing_is_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -318,9 +329,9 @@ def test_a_disk_that_fills_while_converting_is_told_and_nothing_is_lost(tmp_path
         with pytest.raises(StorageError, match=f"Cannot write .*{name}.*: No space left on device. Make room; the same command goes on"):
             converting.convert(data, tmp_path / name, source="digits", form=form)
         monkeypatch.setattr(os, "fsync", real)
-        assert torch.equal(
-            open_data(str(converting.convert(data, tmp_path / name, source="digits", form=form))).column("image"), data.column("image")
-        )
+        again = open_data(str(converting.convert(data, tmp_path / name, source="digits", form=form)))
+        order = torch.tensor([int(Path(each).stem) for each in again.names]) if form == "shards" else torch.arange(len(data))
+        assert torch.equal(again.column("image"), data.column("image")[order])
     monkeypatch.setattr(Path, "write_bytes", lambda self, content: full(0))
     with pytest.raises(StorageError, match="No space left on device"):
         converting.convert(data, tmp_path / "folder", source="digits", form="folder")

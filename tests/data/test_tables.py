@@ -104,6 +104,15 @@ def test_a_parquet_table_beside_images(tmp_path: Path) -> None:
         open_data(str(tmp_path))
 
 
+def test_a_parquet_file_among_images_is_left_alone(tmp_path: Path) -> None:
+    for kind in ("a", "b"):
+        (tmp_path / kind).mkdir()
+        for k in range(2):
+            (tmp_path / kind / f"{k}.png").write_bytes(png(k))
+    write(tmp_path / "a" / "index.parquet", [1, 2])
+    assert open_data(str(tmp_path)).spec.class_names == ("a", "b")
+
+
 def test_tables_that_cannot_be_used(tmp_path: Path) -> None:
     (tmp_path / "torn.parquet").write_bytes(write(tmp_path / "x.parquet", [png(0), png(1)]).read_bytes()[:-9])
     (tmp_path / "torn.arrow").write_bytes(b"")
