@@ -107,7 +107,7 @@ def voxelise(vertices: NDArray[np.float64], faces: NDArray[np.int64], side: int)
         raise DataError("it has no extent")
     scale = (side - 2) * (1 - 1e-6) / extent
     points = (vertices - (low + high) / 2) * scale + side / 2
-    points[:, 1] = (vertices[:, 1] - low[1]) * scale + 1
+    points[:, 1] = (vertices[:, 1] - low[1]) * scale + 1 + 1e-6
     whole = np.zeros((side, side, side), dtype=np.bool_)
     for places in _surface(points[faces]):
         x, y, z = np.floor(places).astype(np.int64).clip(0, side - 1).T
