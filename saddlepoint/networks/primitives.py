@@ -24,7 +24,7 @@ def convolve(x: Tensor, kernel: Tensor, bias: Tensor | None, form: Form) -> Tens
     if x.shape[2] % 4 == 0 and x.shape[3] % 4 == 0 and winograd.fits(x, kernel.shape, *form, winograd.IMAGE_FROM):
         return _plus(winograd.convolve(x, kernel), bias)
     if winograd3.fits(x, kernel.shape, *form):
-        return winograd3.convolve(x, kernel, bias)
+        return winograd3.convolve(x, kernel, bias, padding)
     if _turns(x, kernel, form) and _is_large(x):
         return _plus(_gradients(x, _unread(x, kernel.shape[0], x.shape), _turned(kernel, groups), form, 0), bias)
     return F.conv2d(x, kernel, bias, stride, padding, 1, groups)
@@ -36,8 +36,8 @@ def adjoint(y: Tensor, kernel: Tensor, bias: Tensor | None, form: Form, shape: t
     extra = [full - ((short - 1) * stride - 2 * padding + k) for full, short, k in zip(shape[2:], y.shape[2:], kernel.shape[2:], strict=True)]
     if extra == [0, 0] and winograd.fits(y, kernel.shape, *form, winograd.IMAGE_FROM):
         return _plus(winograd.adjoint(y, kernel), bias)
-    if winograd3.fits(y, kernel.shape, *form):
-        return winograd3.adjoint(y, kernel, bias)
+    if extra == [0, 0] and winograd3.fits(y, kernel.shape, *form, result=True):
+        return winograd3.adjoint(y, kernel, bias, padding)
     if extra == [0, 0] and kernel.shape[1] <= FEW and winograd.halves(y, kernel.shape, *form):
         return _plus(_to_few(y, kernel), bias)
     if groups == 1:
@@ -51,8 +51,8 @@ def kernel_gradient(x: Tensor, y: Tensor, shape: torch.Size, form: Form) -> Tens
     """Derivative by the kernel, of ``shape``, of the inner product of y with the convolution of x."""
     if x.shape[2] == 2 * y.shape[2] and x.shape[3] == 2 * y.shape[3] and winograd.fits(y, shape, *form, winograd.KERNEL_FROM):
         return winograd.kernel_gradient(x, y)
-    if winograd3.fits(x, shape, *form):
-        return winograd3.kernel_gradient(x, y)
+    if winograd3.fits(x, shape, *form, least=winograd3.LEAST_TILES_KERNEL):
+        return winograd3.kernel_gradient(x, y, form[1])
     return _gradients(y, x, x.new_empty(()).expand(shape), form, 1)
 
 

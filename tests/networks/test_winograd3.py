@@ -41,6 +41,21 @@ def test_equals_the_plain_convolution_its_adjoint_and_its_kernel_gradient(n: int
     assert all(torch.equal(a, b) for a, b in zip(before, (x, kernel, bias, y), strict=True)), "the arguments are left as they were"
 
 
+@pytest.mark.parametrize(("n", "height", "width"), SIZES)
+def test_without_padding_it_equals_the_plain_one_too(n: int, height: int, width: int) -> None:
+    _, kernel, bias, y = _tensors(n, height, width)
+    x = torch.randn(n, 3, height + 2, width + 2, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    traced, traced_kernel = x.detach().requires_grad_(), kernel.detach().requires_grad_()
+    plain = F.conv2d(traced, traced_kernel, bias)
+    by_x, by_kernel = torch.autograd.grad((plain * y).sum(), (traced, traced_kernel))
+    for ours, expected in (
+        (winograd3.convolve(x, kernel, bias, 0), plain.detach()),
+        (winograd3.adjoint(y, kernel, None, 0), by_x),
+        (winograd3.kernel_gradient(x, y, 0), by_kernel),
+    ):
+        torch.testing.assert_close(ours, expected, rtol=1e-10, atol=1e-10)
+
+
 def test_in_single_precision_the_error_stays_that_of_rounding() -> None:
     torch.manual_seed(0)
     x, kernel = torch.randn(4, 128, 16, 16), torch.randn(128, 128, 3, 3)
@@ -50,12 +65,14 @@ def test_in_single_precision_the_error_stays_that_of_rounding() -> None:
 
 
 @pytest.mark.parametrize("frozen", [False, True])
-def test_layers_use_it_from_a_size_on_and_keep_every_derivative(frozen: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("padding", [0, 1])
+def test_layers_use_it_from_a_size_on_and_keep_every_derivative(padding: int, frozen: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     x, kernel, bias, y = _tensors(2, 8, 12)
+    x = F.pad(x, (1 - padding,) * 4, mode="reflect")
     inputs = [x.requires_grad_(), *([] if frozen else [kernel.requires_grad_(), bias.requires_grad_()])]
 
     def derivatives() -> list[Tensor]:
-        value = conv2d(x, kernel, bias, padding=1)
+        value = conv2d(x, kernel, bias, padding=padding)
         first = torch.autograd.grad((value.sin() * y).sum(), inputs, create_graph=True)
         second = torch.autograd.grad(sum((f.square().sum() for f in first), start=torch.zeros(())), inputs)
         return [value, *first, *second]
@@ -72,7 +89,7 @@ def test_layers_use_it_from_a_size_on_and_keep_every_derivative(frozen: bool, mo
 
     for name in ("convolve", "kernel_gradient"):
         monkeypatch.setattr(winograd3, name, counted(name, getattr(winograd3, name)))
-    monkeypatch.setattr(winograd3, "fits", lambda x, weight, *form: tuple(weight[2:]) == (3, 3))
+    monkeypatch.setattr(winograd3, "fits", lambda x, weight, *form, **settings: tuple(weight[2:]) == (3, 3))
     for ours, expected in zip(derivatives(), plain, strict=True):
         torch.testing.assert_close(ours, expected, rtol=1e-9, atol=1e-9)
     assert calls == ({"convolve"} if frozen else {"convolve", "kernel_gradient"})
@@ -80,7 +97,9 @@ def test_layers_use_it_from_a_size_on_and_keep_every_derivative(frozen: bool, mo
 
 def test_it_is_chosen_for_large_images_of_many_channels_only() -> None:
     x, weight = torch.empty(8, 128, 16, 16), (128, 128, 3, 3)
-    assert winograd3.fits(x, weight, 1, 1, 1)
+    assert winograd3.fits(x, weight, 1, 1, 1) and winograd3.fits(torch.empty(8, 128, 18, 18), weight, 1, 0, 1)
+    assert winograd3.fits(x, weight, 1, 0, 1, result=True) and not winograd3.fits(x, weight, 1, 0, 1)
+    assert winograd3.fits(x[:4], weight, 1, 1, 1, least=64) and not winograd3.fits(x[:4], weight, 1, 1, 1)
     for other in (
         torch.empty(8, 128, 16, 16).double(),
         torch.empty(7, 128, 16, 16),
@@ -89,5 +108,5 @@ def test_it_is_chosen_for_large_images_of_many_channels_only() -> None:
     ):
         assert not winograd3.fits(other, weight, 1, 1, 1)
     assert not any(
-        winograd3.fits(x, *form) for form in (((64, 128, 3, 3), 1, 1, 1), (weight, 2, 1, 1), (weight, 1, 0, 1), ((128, 128, 1, 1), 1, 0, 1))
+        winograd3.fits(x, *form) for form in (((64, 128, 3, 3), 1, 1, 1), (weight, 2, 1, 1), (weight, 1, 2, 1), ((128, 128, 1, 1), 1, 0, 1))
     )
