@@ -94,7 +94,7 @@ def registry(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, bytes]]:
     server.server_close()
 
 
-@pytest.mark.parametrize(("suffix", "data"), [(".tgz", tarball()), (".deb", debian()), (".whl", wheel())])
+@pytest.mark.parametrize(("suffix", "data"), [(".tgz", tarball()), (".deb", debian()), (".whl", wheel())], ids=["npm", "debian", "pip"])
 def test_members_are_read_and_only_those_that_are_wanted(tmp_path: Path, suffix: str, data: bytes) -> None:
     file = tmp_path / f"p{suffix}"
     file.write_bytes(data)
@@ -109,7 +109,9 @@ def test_links_in_a_package_are_passed_over(tmp_path: Path) -> None:
     assert "package/link" not in dict(members(tmp_path / "p.tgz", lambda name: True))
 
 
-@pytest.mark.parametrize("data", [b"", b"no archive at all", tarball()[:60], debian()[:200], b"!<arch>\n"])
+@pytest.mark.parametrize(
+    "data", [b"", b"no archive at all", tarball()[:60], debian()[:200], b"!<arch>\n"], ids=["empty", "text", "cut", "cut-debian", "head"]
+)
 def test_a_damaged_package_is_said(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "p.tgz").write_bytes(data)
     with pytest.raises(DataError, match=r"p.tgz is damaged, or no package: .*Fetch it anew"):
