@@ -60,6 +60,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m saddlepoint.studies.data_speed", description="Time the data room.")
     parser.add_argument("--images", type=int, default=6000, help="read in a pass")
     parser.add_argument("--converted", type=int, default=60_000, help="images")
+    parser.add_argument("--pixels", type=int, default=2 * SIDE, help="side of the converted images")
+    parser.add_argument("--forms", nargs="+", default=["packed", "zip", "shards"], help="to convert to")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--times", type=float, default=10.0, help="of the memory that the sparse file is as large as")
     parser.add_argument("--recipes", nargs="*", default=["dcgan", "sngan"], help="whose need is measured")
@@ -161,11 +163,11 @@ def make_images(folder: Path, count: int, side: int = SIDE) -> None:
 
 def _converting(place: Path, given: argparse.Namespace) -> dict[str, Any]:
     """Seconds of decoding a folder and of writing it in each form, and how many cores were busy."""
-    make_images(place / "files", given.converted, 2 * SIDE)
-    found: dict[str, Any] = {"images": given.converted, "pixels": 2 * SIDE, "to": SIDE, "cores": os.cpu_count()}
+    make_images(place / "files", given.converted, given.pixels)
+    found: dict[str, Any] = {"images": given.converted, "pixels": given.pixels, "to": SIDE, "cores": os.cpu_count()}
     opened: list[ArrayDataset] = []
     found["decoded into the cache"] = _once(lambda: opened.append(open_data(str(place / "files"), resolution=SIDE)))
-    for form in ("packed", "zip", "shards"):
+    for form in given.forms:
         out = place / (f"{form}.zip" if form == "zip" else form)
         found[form] = _once(functools.partial(convert, opened[0], out, source="made", form=form))
     return found
