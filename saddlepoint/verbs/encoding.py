@@ -23,6 +23,7 @@ from saddlepoint.verbs.using import load
 
 CHUNK = 64
 SHEET = 64  # images of each kind in a picture
+HAVE_CODES = "autoencoder, vae, aae, vae-gan, bigan, glo, pixelcnn-autoencoder"
 
 
 def encode(run: str | Path, data: str, *, out: str | Path | None = None, num: int | None = None, checkpoint: str = "last") -> Tensor:
@@ -41,7 +42,7 @@ def encode(run: str | Path, data: str, *, out: str | Path | None = None, num: in
     """
     game, images, labels = _open(run, data, num, checkpoint)
     if not isinstance(game, Encodes):
-        raise UsageError(f"{type(game).__name__} has no encoder. Train a recipe that has one: autoencoder, vae, aae, bigan, pixelcnn-autoencoder.")
+        raise UsageError(f"{type(game).__name__} has no encoder. Train a recipe that has one: {HAVE_CODES}.")
     codes = _in_pieces(game.encode, images)
     if out is not None:
         content = io.BytesIO()
@@ -67,7 +68,7 @@ def reconstruct(run: str | Path, data: str, *, out: str | Path | None = None, nu
     """
     game, images, _ = _open(run, data, num, checkpoint)
     if not isinstance(game, Reconstructs):
-        raise UsageError(f"{type(game).__name__} cannot make an image again. Train one that can: autoencoder, vae, aae, bigan, pixelcnn-autoencoder.")
+        raise UsageError(f"{type(game).__name__} cannot make an image again. Train one that can: {HAVE_CODES}.")
     again = torch.from_numpy(to_uint8(_in_pieces(game.reconstruct, images)))
     if out is not None:
         content = io.BytesIO()
