@@ -20,7 +20,7 @@ from saddlepoint.data.registry import DataCard, Request, source
 from saddlepoint.draws import derive_seed
 
 AT_ONCE = 2**17  # probabilities
-SIZES = {"oracle": (5000, 20, 10_000), "oracle-small": (200, 10, 2_000)}  # vocabulary, length, sequences
+SIZES = {"oracle": (5000, 20, 10_000), "oracle-small": (200, 10, 10_000)}  # vocabulary, length, sequences
 
 
 class Oracle:

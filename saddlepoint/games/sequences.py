@@ -22,7 +22,7 @@ from saddlepoint.data.vocabulary import END, decode, tokeniser_of
 from saddlepoint.draws import Draws
 from saddlepoint.errors import UsageError
 from saddlepoint.games.game import Game, Loss, Turn, turn
-from saddlepoint.games.player import SGD, Adam, RMSprop
+from saddlepoint.games.player import SGD, Adam, Clock, RMSprop
 from saddlepoint.games.settings import GameConfig
 from saddlepoint.networks.recurrent import RecurrentGenerator
 from saddlepoint.networks.sequence_transformer import TransformerGenerator
@@ -41,6 +41,7 @@ class SequenceConfig(GameConfig):
         init_std: of the normal distribution that G's parameters start from; None: torch's own start. A Transformer has its own.
         generator_optimizer: how G moves.
         clip_norm: largest norm of G's gradient; None does not clip.
+        game_lr: G's learning rate after imitation; None: that of its optimiser.
         mle_steps: G's moves in a round of imitation; a round of 10,000 sequences in batches of 64 is 156.
     """
 
@@ -51,6 +52,7 @@ class SequenceConfig(GameConfig):
     init_std: float | None = 0.1
     generator_optimizer: Adam | RMSprop | SGD = field(default_factory=lambda: Adam(lr=1e-2, beta1=0.9))
     clip_norm: float | None = 5.0
+    game_lr: float | None = None
     mle_steps: int = 156
 
     def at_least_one(self) -> tuple[str, ...]:
@@ -111,7 +113,13 @@ class SequenceGame(Game):
         self.density: Callable[[Tensor], Tensor] | None = getattr(data, "density", None)  # log p of sequences [n]
         self.oracle: Oracle | None = getattr(data, "oracle", None)
         self.metric = "nll_data" if self.density is None else "nll_oracle"
-        self.add_player("generator", [generator], config.generator_optimizer, clip_norm=config.clip_norm)
+        schedule = None if config.game_lr is None else self._rate
+        self.add_player("generator", [generator], config.generator_optimizer, clip_norm=config.clip_norm, schedule=schedule)
+
+    def _rate(self, clock: Clock) -> dict[str, float]:
+        """G's learning rate: its optimiser's in the first phase, which is imitation, and its own after that."""
+        lr, place = self.sequences.generator_optimizer.lr, self.place
+        return {"lr": lr if place is None or place.index == 0 or self.sequences.game_lr is None else self.sequences.game_lr}
 
     @turn("generator")
     def imitate(self, batch: Batch) -> Loss:

@@ -6,7 +6,7 @@ samples are). And a row that costs nothing: the imitation itself, drawn at a low
 
 Rows: tokens at random; imitation (MLE); the same at the temperatures .9 and .8; scheduled sampling; PG-BLEU; SeqGAN; MaliGAN, basic and full. All
 that follow an imitation begin with that of their seed, so a difference is what they made of it. Oracle and data are `oracle-small`: 10 tokens of
-200, 2,000 sequences. Each cell is the mean over seeds with the least and the most. With ``--keep`` every finished run is kept, and the same command
+200, 10,000 sequences. Each cell is the mean over seeds with the least and the most. With ``--keep`` every finished run is kept, and the same command
 continues. ``--paper`` takes `oracle` and the paper presets instead: days of computing on a processor.
 """
 

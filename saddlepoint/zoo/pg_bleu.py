@@ -8,7 +8,7 @@ from saddlepoint.games.sequences import make_generator
 from saddlepoint.zoo.catalogue import recipe
 
 PAPER = PGBleuConfig(batch=64, rounds=320, mle_steps=156, mle_rounds=120, policy_rounds=200)
-SMALL = PGBleuConfig(batch=64, rounds=90, mle_steps=31, mle_rounds=60, policy_rounds=30)
+SMALL = PGBleuConfig(batch=64, rounds=25, mle_rounds=15, policy_rounds=10, policy_steps=20, game_lr=1e-3)
 
 
 @recipe(

@@ -14,18 +14,20 @@ from saddlepoint.zoo.catalogue import recipe
 # The oracle experiment as released: 120 epochs of imitation, 50 trainings of D, 200 rounds of 1 move of G and 5 trainings of D. A training of D is 3
 # passes over 10,000 fresh negatives and 10,000 real sequences, 64 a batch. Sequences of 20 among 5,000 tokens: the data `oracle`.
 PAPER = SeqGANConfig(batch=64, rounds=370)
-# For 10 tokens of 200, 2,000 sequences: fewer and smaller filters, shorter trainings of D, fewer roll-outs.
+# For 10 tokens of 200, the data `oracle-small`: fewer and smaller filters, shorter trainings of a faster D, fewer roll-outs, more and smaller
+# moves of G by advantages.
 SMALL = SeqGANConfig(
     batch=64,
-    rounds=95,
-    mle_rounds=60,
-    mle_steps=31,
-    d_pretraining=5,
-    adversarial_rounds=30,
+    rounds=31,
+    mle_rounds=15,
+    d_pretraining=6,
+    adversarial_rounds=10,
+    game_lr=1e-3,
+    g_steps=20,
     roll_outs=4,
-    negatives=2_000,
     d_epochs=1,
     d_steps=1,
+    advantage=True,
     d_embed_dim=32,
     filters=(1, 2, 3, 4),
     maps=(50, 50, 50, 50),

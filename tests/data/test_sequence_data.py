@@ -136,5 +136,5 @@ def test_oracle_data():
     tokens = data.records(torch.arange(4))["tokens"]
     assert torch.allclose(data.density(tokens), data.oracle.log_prob(tokens).sum(1))
     small = open_data("oracle-small:train")
-    assert (len(small), small.spec.shape, len(small.spec.vocabulary)) == (1800, (10,), 200)
+    assert (len(small), small.spec.shape, len(small.spec.vocabulary)) == (9000, (10,), 200)
     assert small.oracle is open_data("oracle-small").oracle  # a part knows the truth too

@@ -37,6 +37,8 @@ TINY = {
     "d_steps": 2,
     "filters": (1, 2),
     "maps": (4, 4),
+    "advantage": False,
+    "policy_steps": 1,
 }
 
 
@@ -124,6 +126,29 @@ def test_the_turns_are_those_of_algorithm_1():
     assert names_of(game, 2) == ["act"] * 2 + ["judging"] * (2 * training)
 
 
+def test_the_game_may_have_a_rate_of_its_own():
+    game = build("seqgan", game_lr=1e-3)
+    rates = []
+    for round in range(3):
+        game.clock.round = round
+        rates.append(game.players["generator"].schedule(game.clock)["lr"])
+    assert rates == [1e-2, 1e-3, 1e-3]
+    assert build("seqgan", preset="paper").players["generator"].schedule is None
+
+
+def test_advantages_take_what_was_expected():
+    game = build("seqgan", advantage=True)
+    game.draws = Draws.seeded("act", dtype=torch.float64)
+    loss = game.act(real(4)).total()
+    game.draws = Draws.seeded("act", dtype=torch.float64)
+    tokens = sample_sequences(game.generator, game.draws.uniform(8, LENGTH))
+    rewards, log_p = game.rewards(tokens), game.generator.log_prob(tokens)
+    expected = -sum((log_p[:, t] * (rewards[:, t] - (rewards[:, t - 1] if t else 0.5))).sum().item() for t in range(LENGTH))
+    assert loss.item() == pytest.approx(expected)
+    game.after_turn(game.act, {"generator/reward": torch.tensor(0.7)})
+    assert game.expected.item() == pytest.approx(0.52)
+
+
 def test_the_paper_preset_holds_the_papers_constants():
     config = find_recipe("seqgan").preset("paper")
     assert (config.mle_rounds, config.mle_steps, config.d_pretraining, config.adversarial_rounds) == (120, 10_000 // 64, 50, 200)
@@ -161,10 +186,11 @@ def test_acting_is_reinforce():
     assert not rewards.requires_grad
 
 
-def test_the_policy_gradient_is_that_of_the_expected_reward():
+@pytest.mark.parametrize("advantage", [False, True])
+def test_the_policy_gradient_is_that_of_the_expected_reward(advantage):
     """With two tokens everything can be enumerated: the mean of the estimates is the gradient of E D(Y)."""
     data = open_oracle("pairs", 2, 2, 40)
-    game = build("seqgan", data, batch=20_000, d_batch=40_000, negatives=40_000, roll_outs=2)
+    game = build("seqgan", data, batch=20_000, d_batch=40_000, negatives=40_000, roll_outs=2, advantage=advantage)
     game.roll_out_policy.load_state_dict(game.generator.state_dict())
     with torch.no_grad():
         game.discriminator.output.weight.mul_(200)
