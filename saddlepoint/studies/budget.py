@@ -15,7 +15,7 @@ from saddlepoint.games.settings import GameConfig
 from saddlepoint.studies.play import play
 from saddlepoint.training.trainer import Trainer, TrainerConfig
 
-LOOKS = 5  # rounds that are timed
+LOOKS = 4  # rounds that are timed
 
 
 def trained(build: Callable[[], Game], data: Dataset, config: GameConfig, *, seconds: float, seed: int) -> tuple[Game, int]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import functools
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -43,10 +44,16 @@ COLUMNS = {
 ARMS = {"mean": "", "squared error alone": "small-l2", "with the adversary": "small", "autoencoder": "autoencoder"}
 
 
+@functools.cache
+def clothes(part: str) -> ArrayDataset:
+    """The clothes that arms are trained on ("train"), and those they are judged by ("test")."""
+    return open_data(f"fashion:{part}", resolution=SIDE)
+
+
 def work(job: Job) -> Record:
     """Train one arm, and judge what it fills in and what its codes know."""
     torch.set_num_threads(1)
-    data, tests = (open_data(f"fashion:{part}", resolution=SIDE) for part in ("train", "test"))
+    data, tests = clothes("train"), clothes("test")
     true = tests.records(torch.arange(TESTED))["image"]
     x = true.float() / 127.5 - 1
     fill, encode, rounds = _arm(job, data)

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import functools
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -25,6 +26,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from saddlepoint.data.arrays import ArrayDataset
 from saddlepoint.data.sources import open_data
 from saddlepoint.evaluation.distances import open_distance
 from saddlepoint.evaluation.extractors import open_extractor
@@ -48,13 +50,19 @@ COLUMNS = {
 ARMS = {"pixels repeated": "nearest", "bicubic": "bicubic", "SRResNet": "small-srresnet", "SRGAN on pixels": "small-mse", "SRGAN": "small"}
 
 
+@functools.cache
+def emoji(part: str) -> ArrayDataset:
+    """The emoji that arms are trained on ("train"), and those they are judged by ("test")."""
+    return open_data(f"emoji:{part}", resolution=SIDE)
+
+
 def enlarger(job: Job) -> tuple[Callable[[Tensor], Tensor], int]:
     """Small images in [-1, 1] -> large ones, and the rounds they were learnt in."""
     how = ARMS[job["arm"]]
     if how in ("nearest", "bicubic"):
         settings: dict[str, Any] = {"mode": how} | ({"align_corners": False} if how == "bicubic" else {})
         return lambda small: F.interpolate(small, (SIDE, SIDE), **settings).clamp(-1, 1), 0
-    entry, data = find_recipe("srgan"), open_data("emoji:train", resolution=SIDE)
+    entry, data = find_recipe("srgan"), emoji("train")
     preset: Any = entry.preset(how)
     config = dataclasses.replace(preset, width=job["width"])
     if not config.adversarial_weight:
@@ -84,7 +92,7 @@ def _in_two_parts(config: Any, data: Any, job: Job) -> tuple[Any, int]:
 def work(job: Job) -> Record:
     """Train one arm, and judge its enlargements of the test images."""
     translate, rounds = enlarger(job)
-    tests = open_data("emoji:test", resolution=SIDE)
+    tests = emoji("test")
     true = tests.records(torch.arange(len(tests)))["image"]
     x = true.float() / 127.5 - 1
     small = F.interpolate(x, (SIDE // FACTOR, SIDE // FACTOR), mode="bicubic", antialias=True, align_corners=False).clamp(-1, 1)
