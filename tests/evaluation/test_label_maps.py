@@ -47,13 +47,13 @@ def scenes(tmp_path, monkeypatch) -> Path:
     (tmp_path / "label_scenes.py").write_text(MODULE)
     maps = np.random.default_rng(0).integers(0, 3, (40, 4, 4)).repeat(4, 1).repeat(4, 2).astype(np.uint8)
     maps[:, 0, 0] = 255
-    for name in ("maps", "photos", "fakes", "painted"):
+    for name in ("maps", "shots", "fakes", "painted"):
         (tmp_path / name).mkdir()
     for index, labels in enumerate(maps):
         seen = np.where(labels == 255, 0, labels)
         for folder, picture in (
             ("maps", labels),
-            ("photos", LEVELS[seen]),
+            ("shots", LEVELS[seen]),
             ("fakes", LEVELS[np.where(seen == 2, 0, seen)]),
             ("painted", COLOURS[seen]),
         ):
@@ -63,7 +63,7 @@ def scenes(tmp_path, monkeypatch) -> Path:
 
 
 def score(target: object = "fakes", **changes: object) -> dict:
-    given = {"against": "photos", "metrics": "fcn-score", "segmenter": "label_scenes:Levels", "labels": "maps"} | changes
+    given = {"against": "shots", "metrics": "fcn-score", "segmenter": "label_scenes:Levels", "labels": "maps"} | changes
     return saddlepoint.evaluate(target, **given)
 
 
@@ -83,8 +83,8 @@ def test_maps_of_another_size_bring_the_images_to_it(scenes) -> None:
     for path in Path("maps").iterdir():
         with Image.open(path) as image:
             image.resize((32, 32), Image.Resampling.NEAREST).save(path)
-    assert score("photos", segmenter="label_scenes:Halved")["scores"]["fcn_pixel"]["value"] > 0.8
-    small = score("photos")["scores"]["fcn_pixel"]["value"]
+    assert score("shots", segmenter="label_scenes:Halved")["scores"]["fcn_pixel"]["value"] > 0.8
+    small = score("shots")["scores"]["fcn_pixel"]["value"]
     assert 0.7 < small < 1  # borders are blurred by the resizing
 
 
@@ -106,7 +106,7 @@ def test_palettes_arrays_and_colours_are_maps_too(scenes) -> None:
 
 
 def test_without_maps_of_the_real_images_there_is_no_floor(scenes) -> None:
-    for path in Path("photos").iterdir():
+    for path in Path("shots").iterdir():
         path.rename(path.with_name("real" + path.name))
     result = score()
     assert result["scores"]["fcn_iou"]["floor"] is None
@@ -144,7 +144,7 @@ def test_maps_without_their_image_and_unknown_classes_are_named(scenes) -> None:
 
 def test_a_run_that_translates_is_scored_against_the_other_side(scenes, capsys) -> None:
     options = ["--resolution", "16", "--width", "8", "--d-width", "8", "--batch", "4"]
-    assert main(["train", "pix2pix", "--data", "pairs:painted+photos", "--out", "run", "--preset", "small-32", "--steps", "4", *options]) == 0
+    assert main(["train", "pix2pix", "--data", "pairs:painted+shots", "--out", "run", "--preset", "small-32", "--steps", "4", *options]) == 0
     capsys.readouterr()
     command = ["evaluate", "run", "--metrics", "fcn-score,fd", "--segmenter", "label_scenes:Painted", "--num", "20", "--json"]
     assert main(command) == 0
@@ -152,7 +152,7 @@ def test_a_run_that_translates_is_scored_against_the_other_side(scenes, capsys) 
     scores = result["scores"]
     assert scores["fcn_pixel"]["floor"] == 1.0 and scores["fcn_pixel"]["value"] < 1
     assert scores["fd"]["value"] > scores["fd"]["floor"] > 0
-    assert result["translates"] == "pairs:painted+photos: image to partner" and result["protocol"]["num_fake"] == 20
+    assert result["translates"] == "pairs:painted+shots: image to partner" and result["protocol"]["num_fake"] == 20
     assert len(Path("run/evaluations.jsonl").read_text().splitlines()) == 1
     translated = {name: scores[name]["value"] for name in ("fcn_pixel", "fcn_iou")}
     assert main([*command, "--labels", "maps"]) == 0
@@ -162,17 +162,17 @@ def test_a_run_that_translates_is_scored_against_the_other_side(scenes, capsys) 
         with pytest.raises(UsageError, match=message):
             saddlepoint.evaluate("run", **changes)
     with pytest.raises(UsageError, match="Name pairs: or domains:"):
-        saddlepoint.evaluate("run", against="photos")
+        saddlepoint.evaluate("run", against="shots")
 
 
 def test_translations_do_not_depend_on_how_many_are_looked_at(scenes) -> None:
     options = ["--resolution", "16", "--width", "8", "--d-width", "8", "--batch", "4", "--steps", "1"]
-    assert main(["train", "cyclegan", "--data", "domains:painted+photos", "--out", "both", *options]) == 0
+    assert main(["train", "cyclegan", "--data", "domains:painted+shots", "--out", "both", *options]) == 0
     there, back = (saddlepoint.evaluate("both", metrics="fd", back=back) for back in (False, True))
     assert there["translates"].endswith("image to other") and back["translates"].endswith("other to image")
     assert there["scores"]["fd"]["value"] != back["scores"]["fd"]["value"]
     torch.testing.assert_close(saddlepoint.evaluate("both", metrics="fd")["scores"]["fd"]["value"], there["scores"]["fd"]["value"])
     plain = ["--resolution", "16", "--steps", "1", "--batch", "4", "--width", "8"]
-    assert main(["train", "dcgan", "--data", "photos", "--out", "plain", *plain]) == 0
+    assert main(["train", "dcgan", "--data", "shots", "--out", "plain", *plain]) == 0
     with pytest.raises(UsageError, match="Only a run that translates goes back"):
         saddlepoint.evaluate("plain", back=True)
