@@ -158,6 +158,10 @@ class AsModule(nn.Module):
         """What the function makes of samples."""
         return self.function(x)
 
+    def extra_repr(self) -> str:
+        """Name of the function, for the printed module."""
+        return self.name
+
 
 def name_of(measurement: nn.Module) -> str:
     """As messages call a measurement."""
