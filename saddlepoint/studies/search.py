@@ -11,19 +11,20 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import math
 import statistics
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from saddlepoint.draws import derive_seed
 from saddlepoint.errors import UsageError, nearest
+from saddlepoint.evaluation.uncertainty import best_of_budget
 from saddlepoint.studies.pool import Record, run_missing
 from saddlepoint.studies.toyruns import DATA, Protocol, arms, train_arm
 from saddlepoint.studies.toys import last_look
@@ -66,17 +67,6 @@ def distance(record: Record) -> float:
     return LOST if value is None else float(value)
 
 
-def expected_best(values: Sequence[float], tries: int) -> float:
-    """Mean of the least of ``tries`` values drawn without replacement.
-
-    >>> expected_best([3.0, 1.0, 2.0], 1), expected_best([3.0, 1.0, 2.0], 3), round(expected_best([3.0, 1.0, 2.0], 2), 4)
-    (2.0, 1.0, 1.3333)
-    """
-    ordered, n = sorted(values), len(values)
-    ways = [math.comb(n - 1 - index, tries - 1) for index in range(n)]
-    return sum(way * value for way, value in zip(ways, ordered, strict=True)) / math.comb(n, tries)
-
-
 def by_method(records: Sequence[Record]) -> dict[str, list[Record]]:
     """The runs of each method, best median first."""
     names = dict.fromkeys(record["job"]["arm"] for record in records)
@@ -94,7 +84,7 @@ def table(records: Sequence[Record]) -> str:
         values = [distance(run) for run in each]
         quarters = statistics.quantiles(values, n=4) if len(values) > 1 else values * 3
         best = min(each, key=distance)
-        numbers = [min(values), *quarters, expected_best(values, few)]
+        numbers = [min(values), *quarters, best_of_budget(np.array(values), few).value]
         cells = ["-" if value >= LOST else f"{value:.3f}" for value in numbers] + [str(last_look(best)["strict_modes"])]
         lines.append(f"| `{name}` | " + " | ".join([*cells, ", ".join(f"{key} {value:g}" for key, value in best["job"]["search"].items())]) + " |")
     return "\n".join(lines)
@@ -107,7 +97,7 @@ def picture(records: Sequence[Record]) -> Figure:
     axes = figure.subplots()
     for name, runs in by_method(records).items():
         values = [min(distance(run), 2.0) for run in runs]
-        axes.plot(range(1, len(values) + 1), [expected_best(values, k) for k in range(1, len(values) + 1)], label=name, linewidth=1)
+        axes.plot(range(1, len(values) + 1), [best_of_budget(np.array(values), k).value for k in range(1, len(values) + 1)], label=name, linewidth=1)
     axes.set(xlabel="tries", ylabel="expected best sliced W1", yscale="log")
     axes.legend(fontsize=6)
     return figure

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
-
 import pytest
 
 from saddlepoint.errors import UsageError
 from saddlepoint.studies import search
-from saddlepoint.studies.search import METHODS, distance, drawn, expected_best, jobs, table
+from saddlepoint.studies.search import METHODS, distance, drawn, jobs, table
 from saddlepoint.studies.toyruns import Arm, Protocol, arms, configuration, searched
 
 
@@ -31,13 +29,6 @@ def test_a_try_changes_rates_momentum_and_turns():
     clipped = searched(configuration(Arm(recipe="wgan"), Protocol()), found)
     assert clipped.discriminator_optimizer.lr == 1e-2 and not hasattr(clipped.discriminator_optimizer, "beta1")
     assert searched(config, {}) is config
-
-
-def test_the_expected_best_is_the_mean_over_all_choices():
-    values = [0.3, 0.1, 0.7, 0.2, 0.9]
-    for tries in range(1, 6):
-        choices = [min(choice) for choice in itertools.combinations(values, tries)]
-        assert expected_best(values, tries) == pytest.approx(sum(choices) / len(choices))
 
 
 def test_the_command_leaves_a_table_and_a_picture(tmp_path):
