@@ -47,8 +47,8 @@ def average_precision(predicted: Tensor, truth: Tensor) -> Tensor:
     Returns:
         [n] in [0, 1].
 
-    >>> average_precision(torch.tensor([[0.9, 0.8, 0.7]]), torch.tensor([[1.0, 0.0, 1.0]])).item()     # (1 + 2/3) / 2
-    0.8333333134651184
+    >>> round(average_precision(torch.tensor([[0.9, 0.8, 0.7]]), torch.tensor([[1.0, 0.0, 1.0]])).item(), 4)     # (1 + 2/3) / 2
+    0.8333
     """
     order = predicted.flatten(1).argsort(dim=1, descending=True, stable=True)
     hits = truth.flatten(1).gt(THRESHOLD).gather(1, order).to(predicted.dtype)  # n v
