@@ -138,9 +138,9 @@ def as_table(records: Sequence[Record]) -> str:
 def main(arguments: list[str] | None = None) -> int:
     """Read the flags, train what is missing, write."""
     parser = argparse.ArgumentParser(prog="python -m saddlepoint.studies.enlarging", description="SRGAN and the squared error, on emoji.")
-    parser.add_argument("--seconds", type=float, default=12, help="of the processor, for each run")
+    parser.add_argument("--seconds", type=float, default=40, help="of the processor, for each run")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--width", type=int, default=24)
+    parser.add_argument("--width", type=int, default=16)
     parser.add_argument("--arms", nargs="+", default=["pixels repeated", "bicubic", "SRResNet", "SRGAN"], choices=list(ARMS))
     parser.add_argument("--keep", type=Path, help="folder of finished runs and their pictures; left out: none are kept")
     parser.add_argument("--out", type=Path, help="Markdown file; left out: to the screen")
