@@ -76,7 +76,7 @@ def work(job: Job) -> Record:
     """One run: its scores by name, and its seconds."""
     torch.set_num_threads(1)
     began, question = time.process_time(), job["question"]
-    values = {"blur": _blur, "features": _features, "regress": _regress}[question](job["arm"], job["rounds"], job["seed"])
+    values: tuple[float | None, ...] = {"blur": _blur, "features": _features, "regress": _regress}[question](job["arm"], job["rounds"], job["seed"])
     return {"scores": dict(zip(SCORES[question], values, strict=True)), "cpu_sec": round(time.process_time() - began, 1)}
 
 
@@ -113,7 +113,7 @@ def _features(arm: str, rounds: int, seed: int) -> tuple[float, ...]:
 
 
 @torch.no_grad()
-def _regress(arm: str, rounds: int, seed: int) -> tuple[float, ...]:
+def _regress(arm: str, rounds: int, seed: int) -> tuple[float | None, ...]:
     train, test = (open_data(f"digits:{split}") for split in ("train", "test"))
     if "five" in arm:
         train = train.part((train.column("label") < CLASSES_SEEN).nonzero().flatten(), "five classes")
@@ -126,7 +126,7 @@ def _regress(arm: str, rounds: int, seed: int) -> tuple[float, ...]:
         return float(distance_of_images(x, game.reconstruct(x)))
 
     fake = draw_samples(game, SAMPLES, seed=seed).float() / 127.5 - 1
-    share = float(game.measure(batch, Draws.seeded(seed, "measure"))["latent_share"]) if forced else float("nan")
+    share = float(game.measure(batch, Draws.seeded(seed, "measure"))["latent_share"]) if forced else None
     return share, error(fake), error(batch.image[seen]), error(batch.image[~seen])
 
 
@@ -140,13 +140,14 @@ def as_table(records: Sequence[Record], question: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def spread(values: Sequence[float]) -> str:
+def spread(values: Sequence[float | None]) -> str:
     """Mean, least and most; empty where the arm has no such score.
 
-    >>> spread([1.0, 2.0]), spread([float("nan")])
+    >>> spread([1.0, 2.0]), spread([None])
     ('1.5 (1 to 2)', '')
     """
-    return "" if np.isnan(values).any() else f"{np.mean(values):.3g} ({min(values):.3g} to {max(values):.3g})"
+    known = [value for value in values if value is not None]
+    return f"{np.mean(known):.3g} ({min(known):.3g} to {max(known):.3g})" if known else ""
 
 
 def main(arguments: list[str] | None = None) -> int:
