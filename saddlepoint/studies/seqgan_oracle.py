@@ -5,9 +5,9 @@ generator forgets half of the data, so beside it stand NLL-test (how likely the 
 samples are). And a row that costs nothing: the imitation itself, drawn at a lower temperature.
 
 Rows: tokens at random; imitation (MLE); the same at the temperatures .9 and .8; scheduled sampling; PG-BLEU; SeqGAN; MaliGAN, basic and full. All
-that follow an imitation begin with that of their seed, so a difference is what they made of it. Oracle and data are `oracle-small`: 10 tokens of
-200, 10,000 sequences. Each cell is the mean over seeds with the least and the most. With ``--keep`` every finished run is kept, and the same command
-continues. ``--paper`` takes `oracle` and the paper presets instead: days of computing on a processor.
+that follow an imitation begin with that of their seed, so a difference is what they made of it. Oracle and data are 10 tokens of 200 and 2,000
+sequences, which imitation learns by heart. Each cell is the mean over seeds with the least and the most. With ``--keep`` every finished run is
+kept, and the same command continues. ``--paper`` takes `oracle` and the paper presets instead.
 """
 
 from __future__ import annotations
