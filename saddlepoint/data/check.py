@@ -22,6 +22,7 @@ from PIL import Image
 from saddlepoint.data.archives import find_in_shards, find_in_zip, shards_of
 from saddlepoint.data.arrayfile import holds_arrays
 from saddlepoint.data.arrays import ArrayDataset
+from saddlepoint.data.check_records import RecordsReport, check_records, lines_of_records
 from saddlepoint.data.folder import Found, find_images, reason_of
 from saddlepoint.data.images import DEEP_MODES, EXIF_ORIENTATION, has_alpha, in_order, upright
 from saddlepoint.data.metadata import Metadata, read_metadata
@@ -92,6 +93,15 @@ class Report:
     advice: list[str] = field(default_factory=list)
 
 
+def check_any(path: str | Path, show: Callable[[int, int], None] | None = None) -> Report | RecordsReport:
+    """:func:`check` of images, :func:`saddlepoint.data.check_records.check_records` of data that are none."""
+    if _find(Path(path).expanduser())[0] is None:
+        data = open_data(str(path))
+        if data.spec.kind != "image":
+            return check_records(str(path), data, show)
+    return check(path, show)
+
+
 def check(path: str | Path, show: Callable[[int, int], None] | None = None) -> Report:
     """Look at every image of some data.
 
@@ -145,7 +155,7 @@ def _find(path: Path) -> tuple[Found | None, Metadata | None]:
 def _found_in(data: ArrayDataset) -> Found:
     """The images of data that are no files, by name or number."""
     if data.spec.kind != "image":
-        raise DataError(f"{data.spec.name} holds {len(data)} records of {data.spec.kind} data, shape {[*data.spec.shape]}; images can be checked.")
+        raise DataError(f"{data.spec.name} holds {len(data)} records of {data.spec.kind} data, shape {[*data.spec.shape]}; expected images.")
     names = [f"{i} {data.names[i]}".strip() if data.names else str(i) for i in range(len(data))]
     labelled = "label" in data.spec.fields and data.spec.class_names
     return Found(Path(data.spec.name), names, data.column("label").tolist() if labelled else None, data.spec.class_names)
@@ -271,8 +281,10 @@ def _advice(report: Report, looks: dict[str, Look]) -> list[str]:
     return lines
 
 
-def lines_of(report: Report) -> list[str]:
+def lines_of(report: Report | RecordsReport) -> list[str]:
     """The report for people."""
+    if isinstance(report, RecordsReport):
+        return lines_of_records(report)
 
     def some(items: Sequence[str]) -> str:
         return ", ".join(itertools.islice(items, LISTED)) + (f", and {len(items) - LISTED} more" if len(items) > LISTED else "")

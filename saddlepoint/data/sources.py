@@ -162,6 +162,12 @@ PREFIXES: dict[str, Prefix] = {
 }  # how a path is to be read: place, request, split -> data
 
 
+def of_sequences(name_or_path: str) -> bool:
+    """Whether data are sequences, as the first part of what names them says."""
+    first = name_or_path.partition(":")[0]
+    return first in (*TOKENISERS, "fasta", "midi") or (first in SOURCES and SOURCES[first][0].kind == "sequence")
+
+
 def list_data() -> tuple[DataCard, ...]:
     """The cards of all named sources: shipped images, toys, public sets."""
 

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from saddlepoint.data.packed import is_packed
-from saddlepoint.data.sources import list_data, open_data
-from saddlepoint.data.vocabulary import TOKENISERS
+from saddlepoint.data.sources import list_data, of_sequences, open_data
 from saddlepoint.errors import DataError, UsageError, nearest
 from saddlepoint.games.settings import GameConfig
 from saddlepoint.training.plan import Plan
@@ -25,11 +24,6 @@ def holds_points(data: str) -> bool:
         with contextlib.suppress(DataError, UsageError):  # what is wrong with it is said where it is opened for use
             return open_data(name).spec.kind == "points"
     return cards.get(name) == "points"
-
-
-def holds_sequences(data: str) -> bool:
-    """Whether a name or path is of sequences, as its first part says."""
-    return data.partition(":")[0] in TOKENISERS.keys() | {card.name for card in list_data() if card.kind == "sequence"}
 
 
 def default_preset(recipe: Recipe, data: str) -> str:
@@ -75,7 +69,9 @@ def choose_recipe(data: str, device: str = "cpu") -> Choice:
         spec = open_data(data).spec
         found = f"No recipe was named. {spec.name} holds {spec.num_records} points of {spec.shape[0]} numbers:"
         return Choice("relativistic", "toy", (f"{found} relativistic, preset toy.", "Its game converges, with R1 and R2; see docs/toys.md."))
-    if holds_sequences(data):
+    if data.startswith("audio:"):
+        raise UsageError("No recipe of the catalogue plays on sounds yet. `saddlepoint list` says what each needs.")
+    if of_sequences(data):
         spec = open_data(data).spec
         found = f"No recipe was named. {spec.name} holds {spec.num_records} sequences of up to {spec.shape[0]} tokens: sequence-mle, preset small."
         return Choice(

@@ -14,27 +14,34 @@ Show = Callable[[int, int], None]
 
 
 def check_data(path: str | Path, *, show: Show | None = None) -> dict[str, Any]:
-    """Look at every image of some data once, and report what is there, and what to train on it.
+    """Look at every image, or other record, of some data once, and report what is there, and what to train on it.
 
     Args:
         path: as for training.
         show: called with (files done, all).
     Returns:
-        The fields of :class:`saddlepoint.data.check.Report`; "recipe", "why" and the "command" that begins a training (None where nothing can be
-        trained); and "lines", the report for people.
+        The fields of :class:`saddlepoint.data.check.Report`, or of :class:`saddlepoint.data.check_records.RecordsReport` of data that are no images;
+        "recipe", "why" and the "command" that begins a training (None where nothing can be trained); and "lines", the report for people.
     Raises:
         DataError: if there is nothing to look at.
         UsageError: for an unknown name.
     """
-    from saddlepoint.data.check import check, lines_of
+    from saddlepoint.data.check import Report, check_any, lines_of
     from saddlepoint.training.machine import pick_device
-    from saddlepoint.verbs.choosing import recipe_for
+    from saddlepoint.verbs.choosing import choose_recipe, recipe_for
 
-    report = check(path, show)
+    report = check_any(path, show)
     found = dataclasses.asdict(report) | {"recipe": None, "why": None, "command": None, "lines": lines_of(report)}
-    if report.readable >= 2:
-        recipe, why = recipe_for(report.readable, pick_device("auto"))
-        command = shlex.join(["saddlepoint", "train", recipe, "--data", str(path), "--resolution", str(report.resolution), "--out", "runs/first"])
+    begin, resolution = None, None
+    if isinstance(report, Report):
+        begin = recipe_for(report.readable, pick_device("auto")) if report.readable >= 2 else None
+        resolution = ["--resolution", str(report.resolution)]
+    elif report.kind != "audio":
+        choice = choose_recipe(str(path))
+        begin = choice.recipe, choice.reasons[1]
+    if begin is not None:
+        recipe, why = begin
+        command = shlex.join(["saddlepoint", "train", recipe, "--data", str(path), *(resolution or []), "--out", "runs/first"])
         found |= {"recipe": recipe, "why": why, "command": command}
         found["lines"].append(f"Begin with {recipe}: {command} ({why})")
     return found

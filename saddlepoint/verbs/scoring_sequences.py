@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from saddlepoint.data.arrays import ArrayDataset
-from saddlepoint.data.sources import list_data, open_data
+from saddlepoint.data.sources import of_sequences, open_data
 from saddlepoint.data.vocabulary import END, TOKENISERS, decode, encode
 from saddlepoint.errors import UsageError
 from saddlepoint.games.sequences import SequenceGame
@@ -44,12 +44,7 @@ def holds_sequences(target: object, against: str | None) -> bool:
         return False
     if (Path(str(target)) / "run.json").exists():
         return bool(Run.open(Path(str(target))).about["data"]["kind"] == "sequence")
-    return _is_sequence_data(str(target)) or (Path(str(target)).suffix == ".txt" and against is not None and _is_sequence_data(against))
-
-
-def _is_sequence_data(name: str) -> bool:
-    cards = {card.name for card in list_data() if card.kind == "sequence"}
-    return name.partition(":")[0] in cards | TOKENISERS.keys()
+    return of_sequences(str(target)) or (Path(str(target)).suffix == ".txt" and against is not None and of_sequences(against))
 
 
 def find_sequences(ask: Asking, against: str | None, checkpoint: str) -> Written:
@@ -65,7 +60,7 @@ def find_sequences(ask: Asking, against: str | None, checkpoint: str) -> Written
         raise UsageError(f"{name} is not a run folder, so say what to compare it with: --against DATA.")
     if ask.truncation is not None:
         raise UsageError(f"Truncation is the temperature of a run; {name} is not a run folder. Leave it out.")
-    if not _is_sequence_data(name):
+    if not of_sequences(name):
         prefix = against.partition(":")[0]
         name = f"{prefix if prefix in TOKENISERS else 'text'}:{name}"  # cut as the real ones are
     given = open_data(name)
