@@ -70,7 +70,7 @@ def train(
         micro_batches: pieces that each batch is computed in, with the same gradient; "auto": one, or as many as the memory asks for.
         precision: of the computation; "auto": bf16-mixed where the device has it, otherwise 32-true.
         data_root: where downloaded data sets are.
-        augment_data: what real records look like as well, drawn anew each time: "mirror", "crop", ...; see :mod:`saddlepoint.data.augmenting`.
+        augment_data: what real records look like as well, drawn anew each time: "mirror", "crop", ...; see ``saddlepoint.data.augmenting``.
         keep_every: checkpoints at multiples of this many rounds are made and kept, beside the last two and the best; 0 none.
         init_from: a run folder (RUN, RUN:best, RUN:ROUND) or a .safetensors file whose weights it starts from; what fitted is told to ``show``.
         plan: how often to log, draw, score and save; None chooses from the length.
