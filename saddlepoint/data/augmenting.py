@@ -137,6 +137,15 @@ def crop(records: Records, chance: Chance) -> dict[str, Tensor]:
     return {name: _moved(values, chance) if values.ndim == 4 else values for name, values in records.items()}
 
 
+@augmentation("turn", kinds=("volume",), title="turned about the up axis by 0, 90, 180 or 270 degrees")
+def turn(records: Records, chance: Chance) -> dict[str, Tensor]:
+    """Volumes [n, 1, d, h, w], as deep as wide, turned by whole voxels; images beside them are left as they are."""
+    volumes = records["volume"]
+    quarters = chance.below(4)[:, None, None, None, None]
+    half = torch.where(quarters >= 2, volumes.flip((2, 4)), volumes)
+    return {**records, "volume": torch.where(quarters % 2 == 1, half.transpose(2, 4).flip(2), half)}
+
+
 def _moved(images: Tensor, chance: Chance) -> Tensor:
     rows, columns = (_reflected(size, chance, what) for size, what in zip(images.shape[2:], ("down", "right"), strict=True))
     record = torch.arange(len(images))[:, None, None]

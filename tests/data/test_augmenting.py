@@ -97,6 +97,20 @@ def test_a_run_records_them_and_goes_on_as_if_it_had_never_stopped(tmp_path: Pat
     assert not all(torch.equal(value, states[2][name]) for name, value in states[0].items())
 
 
+def test_volumes_turn_about_the_up_axis() -> None:
+    data = open_data("shapes3d", resolution=8)
+    rows = torch.arange(40)
+    records = data.records(rows)
+    turned = augment(records, ["turn"], seed=0, positions=rows)["volume"]
+    every = torch.stack([records["volume"].rot90(k, (2, 4)) for k in range(4)])
+    found = (every == turned).flatten(2).all(2)  # quarter, record
+    assert found.any(0).all()
+    assert found.any(1).all()  # each of the four is drawn
+    again = augment(data.records(rows[10:20]), ["turn"], seed=0, positions=rows[10:20])["volume"]
+    assert torch.equal(again, turned[10:20])
+    assert torch.equal(turned.sum((2, 4)), records["volume"].sum((2, 4)))  # a layer keeps its height
+
+
 def test_what_does_not_fit_is_refused() -> None:
     spec = open_data("ring8").spec
     with pytest.raises(UsageError, match="no augmentation of data named 'miror'"):
