@@ -28,7 +28,7 @@ def draw_samples(
     labels: Callable[[int, int], Tensor] | None = None,
     truncation: float | None = None,
 ) -> Tensor:
-    """Draw samples ``first`` to ``first + num - 1``: images as uint8 [num, c, h, w], points as float32 [num, d], tokens as int64 [num, t], on the CPU.
+    """Draw samples ``first`` to ``first + num - 1``: images uint8 [num, c, h, w], points float32 [num, d], tokens int64 [num, t], on the CPU.
 
     Sample i depends on (seed, i), its label and the truncation alone, not on ``num``.
 
