@@ -45,7 +45,6 @@ def run(argv: list[str]) -> int:
     from saddlepoint import api
 
     settings = {field.name: getattr(given, field.name) for field in dataclasses.fields(given) if field.name != "run"}
-    settings["caption"] = settings["caption"] or None
     api.sample(given.run, **settings)
     print(given.out)
     return 0

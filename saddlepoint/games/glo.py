@@ -80,8 +80,8 @@ class TwoRates(SGD):
 def into_ball(z: Tensor) -> Tensor:
     """Rows [n, d] divided by their length where it is more than 1.
 
-    >>> into_ball(torch.tensor([[3.0, 4.0], [0.3, 0.4]])).round(decimals=2).tolist()
-    [[0.6, 0.8], [0.3, 0.4]]
+    >>> into_ball(torch.tensor([[3.0, 4.0], [0.25, 0.5]], dtype=torch.float64)).tolist()
+    [[0.6, 0.8], [0.25, 0.5]]
     """
     lengths: Tensor = torch.linalg.vector_norm(z, dim=1, keepdim=True)
     return z / lengths.clamp(min=1)

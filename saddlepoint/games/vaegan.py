@@ -72,6 +72,7 @@ class VAEGANConfig(GameConfig):
 def annealed(lr: float, final: float, gamma: float) -> Schedule:
     """Rate that falls from ``lr`` to ``final`` over the horizon, fast at first where gamma is below 1.
 
+    >>> from saddlepoint.games.player import Clock
     >>> [round(annealed(1.0, 0.0, 0.5)(Clock(round=r, horizon=4))["lr"], 3) for r in range(4)]
     [1.0, 0.5, 0.293, 0.134]
     """

@@ -49,9 +49,9 @@ def open_case(
 ) -> Case:
     """Build what is to be timed; the arguments are those of :func:`saddlepoint.studies.bench.bench`."""
     entry = find_recipe(recipe)
-    kind = next(kind for kind in ("image", "sequence", "points") if kind in entry.needs or kind == "points")
+    kind = next(kind for kind in ("image", "sequence", "volume", "points") if kind in entry.needs)
     preset = preset or ("toy" if kind == "points" else "small")
-    data = "oracle-small" if kind == "sequence" and data is None else data
+    data = {"sequence": "oracle-small", "volume": "shapes3d"}.get(kind) if data is None else data
     config = entry.preset(preset)
     if resolution is not None and kind == "points" and data is None:
         raise UsageError(f"{recipe} plays on points, which have no resolution. Leave --resolution out.")

@@ -69,7 +69,7 @@ def sample(
     checkpoint: str = "last",
     label: int | None = None,
     truncation: float | None = None,
-    caption: str | Sequence[str] | None = None,
+    caption: str | Sequence[str] = (),
 ) -> Tensor:
     """Draw samples from a run; sample i depends on (seed, i) alone, not on how many are drawn.
 
@@ -96,7 +96,7 @@ def sample(
     if num < 1:
         raise UsageError(f"At least 1 sample is needed; num is {num}.")
     game, opened = load(run, checkpoint=checkpoint)
-    told = None if caption is None else _told(game, opened, caption)
+    told = _told(game, opened, caption) if caption else None
     if told is not None and len(told) == 2:
         samples = _between(game, told, num, seed)
     else:

@@ -30,7 +30,7 @@ def test_help_names_every_verb(capsys):
 def test_every_verb_has_a_file_and_a_function():
     for verb in VERBS:
         assert importlib.util.find_spec(f"saddlepoint.cli.{verb}"), verb
-    others = {"__version__", "foresee", "import_weights", "check_data", "convert_data"}  # train --dry-run; import; data check and convert
+    others = {"__version__", "foresee", "import_weights", "check_data", "convert_data", "get_data"}  # train --dry-run; import; data ...
     assert set(saddlepoint.__all__) - others <= set(VERBS)
 
 

@@ -30,7 +30,7 @@ def test_flags_reach_the_run(run):
     about = json.loads((run / "run.json").read_text())
     assert (about["recipe"], about["preset"], about["seed"], about["batch"], about["plan"]["steps"]) == ("wgan-gp", "toy", 7, 16, 3)
     assert about["config"]["width"] == 8
-    assert about["config"]["generator_optimizer"] == {"kind": "RMSprop", "lr": 1e-3, "alpha": 0.99, "eps": 1e-8}
+    assert about["config"]["generator_optimizer"] == {"kind": "RMSprop", "lr": 1e-3, "alpha": 0.99, "eps": 1e-8, "weight_decay": 0.0}
     assert about["config"]["discriminator_optimizer"]["kind"] == "Adam"
 
 

@@ -56,7 +56,7 @@ def test_the_second_derivative_of_a_penalty_is_counted():
 def dcgan_forward(width: int, channels: int) -> tuple[int, int]:
     """Products of the 32x32 DCGAN pair a sample, by hand: (G, D)."""
     latent, w = 100, width
-    maps = [(latent, 4 * w, 1), (4 * w, 2 * w, 4), (2 * w, w, 8), (w, channels, 16)]  # in, out, side of the input; kernel 4
+    maps = [(latent, 4 * w, 1), (4 * w, 2 * w, 4), (2 * w, w, 8), (w, channels, 17)]  # in, out, side of the input, padded in the last; kernel 4
     generator = sum(side**2 * c * o * 16 for c, o, side in maps)
     sides = [(channels, w, 16), (w, 2 * w, 8), (2 * w, 4 * w, 4), (4 * w, 1, 1)]  # in, out, side of the output
     discriminator = sum(side**2 * c * o * 16 for c, o, side in sides)
