@@ -13,16 +13,10 @@ was stopped.
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
-import sys
-import tempfile
 import time
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -37,7 +31,8 @@ from saddlepoint.evaluation.samples import draw_samples
 from saddlepoint.evaluation.spectra import fine_gap, sharpness
 from saddlepoint.games.bigan import distance_of_images
 from saddlepoint.studies.play import play
-from saddlepoint.studies.pool import Job, Record, run_missing
+from saddlepoint.studies.pool import Job, Record
+from saddlepoint.studies.questions import Questions, answer
 from saddlepoint.zoo.catalogue import find_recipe
 
 SAMPLES, LABELLED, CLASSES_SEEN = 1_000, 2_000, 5
@@ -130,52 +125,12 @@ def _regress(arm: str, rounds: int, seed: int) -> tuple[float | None, ...]:
     return share, error(fake), error(batch.image[seen]), error(batch.image[~seen])
 
 
-def as_table(records: Sequence[Record], question: str) -> str:
-    """A row an arm: its scores, mean over the seeds with least and most."""
-    lines = ["| " + " | ".join(["arm", *SCORES[question]]) + " |", "|" + " --- |" * (1 + len(SCORES[question]))]
-    for arm in ARMS[question]:
-        own = [record["scores"] for record in records if record["job"]["question"] == question and record["job"]["arm"] == arm]
-        if own:
-            lines.append("| " + " | ".join([arm, *(spread([each[name] for each in own]) for name in SCORES[question])]) + " |")
-    return "\n".join(lines) + "\n"
-
-
-def spread(values: Sequence[float | None]) -> str:
-    """Mean, least and most; empty where the arm has no such score.
-
-    >>> spread([1.0, 2.0]), spread([None])
-    ('1.5 (1 to 2)', '')
-    """
-    known = [value for value in values if value is not None]
-    return f"{np.mean(known):.3g} ({min(known):.3g} to {max(known):.3g})" if known else ""
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Read the flags, measure, write."""
-    parser = argparse.ArgumentParser(
-        prog="python -m saddlepoint.studies.encoders", description="Encoders and decoders with and without an adversary."
+    return answer(
+        Questions(name="encoders", about="Encoders and decoders with and without an adversary.", arms=ARMS, rounds=ROUNDS, scores=SCORES, work=work),
+        arguments,
     )
-    parser.add_argument("--questions", nargs="+", choices=[*ARMS], default=[*ARMS])
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--rounds", type=int, help="of every run; left out: a number of the question's own")
-    parser.add_argument("--processes", type=int, default=1)
-    parser.add_argument("--keep", type=Path, help="file of finished runs; left out: none are kept")
-    parser.add_argument("--out", type=Path, help="Markdown file; left out: to the screen")
-    given = parser.parse_args(arguments)
-    jobs = [
-        {"question": question, "arm": arm, "seed": seed, "rounds": given.rounds or ROUNDS[question]}
-        for question in given.questions
-        for seed in range(given.seeds)
-        for arm in ARMS[question]
-    ]
-    with tempfile.TemporaryDirectory() as aside:
-        records = run_missing(work, jobs, given.keep or Path(aside) / "runs.jsonl", processes=given.processes)
-    text = "\n".join(f"{question}, {given.rounds or ROUNDS[question]} rounds\n\n{as_table(records, question)}" for question in given.questions)
-    if given.out is None:
-        sys.stdout.write(text)
-    else:
-        given.out.write_text(text, encoding="utf-8")
-    return 0
 
 
 if __name__ == "__main__":

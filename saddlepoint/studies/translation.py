@@ -13,17 +13,11 @@ was stopped.
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import math
-import sys
-import tempfile
 import time
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -40,7 +34,8 @@ from saddlepoint.games.disco import DiscoConfig, DiscoGame
 from saddlepoint.games.player import Adam
 from saddlepoint.networks.mlp import MLPGenerator
 from saddlepoint.studies.play import play
-from saddlepoint.studies.pool import Job, Record, run_missing
+from saddlepoint.studies.pool import Job, Record
+from saddlepoint.studies.questions import Questions, answer
 from saddlepoint.zoo.catalogue import find_recipe
 
 HELD_OUT = 190  # emoji: the tenth that no arm was trained on
@@ -162,44 +157,12 @@ def _toy(changes: dict[str, Any], rounds: int, seed: int) -> tuple[float, ...]:
     return float(reached.sum()), float(purity.mean()) if reached.any() else 0.0, float(good.double().mean())
 
 
-def as_table(records: Sequence[Record], question: str) -> str:
-    """A row an arm: its scores, mean over the seeds with least and most."""
-    lines = ["| " + " | ".join(["arm", *SCORES[question]]) + " |", "|" + " --- |" * (1 + len(SCORES[question]))]
-    for arm in ARMS[question]:
-        own = [record["scores"] for record in records if record["job"]["question"] == question and record["job"]["arm"] == arm]
-        if own:
-            lines.append("| " + " | ".join([arm, *(_spread([each[name] for each in own]) for name in SCORES[question])]) + " |")
-    return "\n".join(lines) + "\n"
-
-
-def _spread(values: Sequence[float]) -> str:
-    return f"{np.mean(values):.3g} ({min(values):.3g} to {max(values):.3g})"
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Read the flags, measure, write."""
-    parser = argparse.ArgumentParser(prog="python -m saddlepoint.studies.translation", description="What the terms of image translation are for.")
-    parser.add_argument("--questions", nargs="+", choices=[*ARMS], default=[*ARMS])
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--rounds", type=int, help="of every run; left out: a number of the question's own")
-    parser.add_argument("--processes", type=int, default=1)
-    parser.add_argument("--keep", type=Path, help="file of finished runs; left out: none are kept")
-    parser.add_argument("--out", type=Path, help="Markdown file; left out: to the screen")
-    given = parser.parse_args(arguments)
-    jobs = [
-        {"question": question, "arm": arm, "seed": seed, "rounds": given.rounds or ROUNDS[question]}
-        for question in given.questions
-        for seed in range(given.seeds)
-        for arm in ARMS[question]
-    ]
-    with tempfile.TemporaryDirectory() as aside:
-        records = run_missing(work, jobs, given.keep or Path(aside) / "runs.jsonl", processes=given.processes)
-    text = "\n".join(f"{question}, {given.rounds or ROUNDS[question]} rounds\n\n{as_table(records, question)}" for question in given.questions)
-    if given.out is None:
-        sys.stdout.write(text)
-    else:
-        given.out.write_text(text, encoding="utf-8")
-    return 0
+    return answer(
+        Questions(name="translation", about="What the terms of image translation are for.", arms=ARMS, rounds=ROUNDS, scores=SCORES, work=work),
+        arguments,
+    )
 
 
 if __name__ == "__main__":

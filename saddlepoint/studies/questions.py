@@ -1,0 +1,83 @@
+"""A study of several questions, each with arms and scores: its flags, its runs, its tables."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from saddlepoint.studies.pool import Job, Record, run_missing
+
+
+@dataclass(frozen=True, kw_only=True)
+class Questions:
+    """What a study asks.
+
+    Attributes:
+        name: of its module.
+        about: what it is, in a line.
+        arms: question -> names of its arms.
+        rounds: question -> rounds of a run.
+        scores: question -> names of what is measured.
+        work: a function of a module; a job with "question", "arm", "seed" and "rounds" -> {"scores": name -> value or None, ...}.
+    """
+
+    name: str
+    about: str
+    arms: Mapping[str, Collection[str]]
+    rounds: Mapping[str, int]
+    scores: Mapping[str, Sequence[str]]
+    work: Callable[[Job], Record]
+
+
+def answer(study: Questions, arguments: list[str] | None = None) -> int:
+    """Read the flags, measure what is missing, write a table a question."""
+    parser = argparse.ArgumentParser(prog=f"python -m saddlepoint.studies.{study.name}", description=study.about)
+    parser.add_argument("--questions", nargs="+", choices=[*study.arms], default=[*study.arms])
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, help="of every run; left out: a number of the question's own")
+    parser.add_argument("--processes", type=int, default=1)
+    parser.add_argument("--keep", type=Path, help="file of finished runs; left out: none are kept")
+    parser.add_argument("--out", type=Path, help="Markdown file; left out: to the screen")
+    given = parser.parse_args(arguments)
+    rounds = {question: given.rounds or study.rounds[question] for question in given.questions}
+    jobs = [
+        {"question": question, "arm": arm, "seed": seed, "rounds": rounds[question]}
+        for question in given.questions
+        for seed in range(given.seeds)
+        for arm in study.arms[question]
+    ]
+    with tempfile.TemporaryDirectory() as aside:
+        records = run_missing(study.work, jobs, given.keep or Path(aside) / "runs.jsonl", processes=given.processes)
+    text = "\n".join(f"{question}, {rounds[question]} rounds\n\n{as_table(study, records, question)}" for question in given.questions)
+    if given.out is None:
+        sys.stdout.write(text)
+    else:
+        given.out.write_text(text, encoding="utf-8")
+    return 0
+
+
+def as_table(study: Questions, records: Sequence[Record], question: str) -> str:
+    """A row an arm: its scores, mean over the seeds with least and most."""
+    scores = study.scores[question]
+    lines = ["| " + " | ".join(["arm", *scores]) + " |", "|" + " --- |" * (1 + len(scores))]
+    for arm in study.arms[question]:
+        own = [record["scores"] for record in records if record["job"]["question"] == question and record["job"]["arm"] == arm]
+        if own:
+            lines.append("| " + " | ".join([arm, *(spread([each[name] for each in own]) for name in scores)]) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def spread(values: Sequence[float | None]) -> str:
+    """Mean, least and most; empty where the arm has no such score.
+
+    >>> spread([1.0, 2.0]), spread([None])
+    ('1.5 (1 to 2)', '')
+    """
+    known = [value for value in values if value is not None]
+    return f"{np.mean(known):.3g} ({min(known):.3g} to {max(known):.3g})" if known else ""
