@@ -12,7 +12,6 @@ Axes: n batch, c channels, h w image, d latent.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any, Literal
 
@@ -79,8 +78,8 @@ class AdversarialGame(Game):
         self.d_steps = d_steps or (lambda clock: config.d_steps)
         self.joint = not mixes_samples(discriminator) and view_fakes != "never"
         settings = {name: dict((players or {}).get(name, {})) for name in ("discriminator", "generator")}
-        for name, asked in (("discriminator", config.discriminator_optimizer), ("generator", config.generator_optimizer)):
-            optimizer = self._adapted(name, asked)
+        for name in settings:
+            optimizer = self._adapted(name, getattr(config, f"{name}_optimizer"))
             settings[name].setdefault("schedule", linear_decay(optimizer.lr) if config.lr_decay == "linear" else None)
             self.add_player(name, [self.get_submodule(name)], optimizer, **settings[name])
         if config.ema_halflife_kimg is not None:
@@ -89,12 +88,8 @@ class AdversarialGame(Game):
             self.add_average("generator", "generator", ema_decay)
 
     def _adapted(self, player: str, optimizer: Optimizer) -> Optimizer:
-        """Adam for the extra moves of lazy terms: lr and betas as if each move were a share c of itself (StyleGAN2, section 3.1)."""
         extra = sum(1 / term.every for term in self.terms if isinstance(term, Term) and term.player == player and term.alone)
-        if not extra or not isinstance(optimizer, Adam):
-            return optimizer
-        c = 1 / (1 + extra)  # k / (k + 1) for one term every k rounds
-        return replace(optimizer, lr=optimizer.lr * c, beta1=optimizer.beta1**c, beta2=optimizer.beta2**c)
+        return optimizer.sharing(extra) if extra and isinstance(optimizer, Adam) else optimizer
 
     @property
     def conditional(self) -> bool:
@@ -230,8 +225,8 @@ class AdversarialGame(Game):
     def after_turn(self, turn: Turn, values: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """Let the objective and the terms move their running state."""
         logged: dict[str, Tensor] = {}
-        others = [self.objective, self.view, *(term for term in self.terms if not getattr(term, "alone", False))]
-        parts: list[Any] = [*self._terms(turn.player, alone=True)] if turn.name.endswith("regularisation") else others
+        others: list[Any] = [self.objective, self.view, *(term for term in self.terms if not getattr(term, "alone", False))]
+        parts = self._terms(turn.player, alone=True) if turn.name.endswith("regularisation") else others
         for part in parts:
             if hasattr(part, "after_turn"):
                 logged |= part.after_turn(turn.player, values) or {}
