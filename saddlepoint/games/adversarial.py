@@ -23,7 +23,7 @@ from saddlepoint.draws import Draws, truncated_normal, use
 from saddlepoint.errors import UsageError
 from saddlepoint.games.game import Game, Loss, Turn, halflife_decay, turn
 from saddlepoint.games.player import Adam, Clock, Optimizer, linear_decay
-from saddlepoint.games.settings import AdversarialConfig
+from saddlepoint.games.settings import AdversarialConfig as AdversarialConfig
 from saddlepoint.games.terms import Judge, Scene, Term
 from saddlepoint.networks.base import Judgement, mixes_samples
 from saddlepoint.networks.spectral import refresh_spectral_norms
@@ -298,6 +298,3 @@ class AdversarialGame(Game):
         parts = [(None, None) if part is None else torch.split(part, sizes) for part in both]
         real, fake = (Judgement(*(part[side] for part in parts)) for side in (0, 1))  # type: ignore[arg-type]
         return real, fake
-
-
-__all__ = ["AdversarialConfig", "AdversarialGame"]
