@@ -74,7 +74,7 @@ class AdversarialSequenceConfig(SequenceConfig):
     @property
     def d_moves(self) -> int:
         """D's moves in a round of the game."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must say how often D moves.")
 
     @property
     def reads_a_round(self) -> int:
@@ -139,11 +139,11 @@ class AdversarialSequenceGame(SequenceGame):
     @property
     def acting(self) -> Turn:
         """G's turn in the game."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must say how G moves.")
 
     def fakes(self, batch: Batch) -> Tensor:
         """As many generated sequences as there are real ones, int64 [n, T]."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must say what D judges beside real sequences.")
 
     @turn("discriminator")
     def judging(self, batch: Batch) -> Loss:

@@ -39,15 +39,15 @@ class SequenceGenerator(nn.Module):
 
     def begin(self, n: int) -> State:
         """What is remembered of n sequences before the first token."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must say what it remembers before the first token.")
 
     def step(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
         """Read one token a row, int64 [r]; returns features [r, h] of what comes next, and the new memory."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must say how it reads a token.")
 
     def features(self, tokens: Tensor) -> Tensor:
         """Features [n, t, h] of all positions at once: those at t have read the start and the tokens before t."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must say what comes of all positions at once.")
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Logits [n, t, v] of each token of [n, t] given those before it."""
