@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import functools
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -34,7 +33,7 @@ from saddlepoint.evaluation.quick import QuickScorer
 from saddlepoint.evaluation.samples import draw_samples
 from saddlepoint.games.ambient import AmbientGame
 from saddlepoint.studies.play import play
-from saddlepoint.studies.pool import Job, Record, run_missing
+from saddlepoint.studies.pool import Job, Record, run_missing, write_text
 from saddlepoint.training import machine
 from saddlepoint.zoo.catalogue import find_recipe
 
@@ -132,10 +131,7 @@ def main(arguments: list[str] | None = None) -> int:
     about = f"{HEAD} at 28 pixels, {given.rounds} rounds of 64 images, width {given.width}, {given.seeds} seeds; mean (least to most)."
     made = f"On {machine.hardware()}, torch {machine.versions()['torch']}, commit {machine.commit() or 'unknown'}, one thread a run."
     text = f"{about} {made}\n\n{as_table(records)}"
-    if given.out is None:
-        sys.stdout.write(text)
-    else:
-        given.out.write_text(text, encoding="utf-8")
+    write_text(text, given.out)
     if given.picture is not None:
         draw(records, given.picture)
     return 0

@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import functools
-import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -32,7 +31,7 @@ from saddlepoint.evaluation.paired import target_error
 from saddlepoint.evaluation.trainee import train_classifier
 from saddlepoint.games.game import Game
 from saddlepoint.studies.budget import markdown, spread, trained
-from saddlepoint.studies.pool import Job, Record, run_missing
+from saddlepoint.studies.pool import Job, Record, run_missing, write_text
 from saddlepoint.zoo.catalogue import find_recipe
 
 FACES, TESTED, TAUGHT, SHOWN = 2_000, 200, 1_500, 8  # trained on, translated, for the classifier, in the picture
@@ -186,10 +185,7 @@ def main(arguments: list[str] | None = None) -> int:
         common = {"names": given.names, "seconds": given.seconds, "resolution": given.resolution, "width": given.width, "folder": str(keep)}
         jobs = [{"arm": arm, "seed": seed, **common} for arm in ARMS for seed in range(1 if arm.startswith("left") else given.seeds)]
         text = as_table(run_missing(work, jobs, keep / "runs.jsonl"))
-    if given.out is None:
-        sys.stdout.write(text)
-    else:
-        given.out.write_text(text, encoding="utf-8")
+    write_text(text, given.out)
     return 0
 
 

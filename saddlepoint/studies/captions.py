@@ -9,7 +9,6 @@ and the same fakes with another's caption (what chance is worth). Every finished
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -30,7 +29,7 @@ from saddlepoint.evaluation.rprecision import fit_matcher, r_precision
 from saddlepoint.evaluation.samples import draw_samples
 from saddlepoint.games.captions import CaptionGame
 from saddlepoint.studies.play import play
-from saddlepoint.studies.pool import Job, Record, run_missing
+from saddlepoint.studies.pool import Job, Record, run_missing, write_text
 from saddlepoint.studies.toys import cell
 from saddlepoint.zoo.catalogue import find_recipe
 
@@ -133,10 +132,7 @@ def main(arguments: list[str] | None = None) -> int:
     common = {name: getattr(given, name) for name in names} | {"folder": str(given.keep)}
     jobs = [common | {"arm": arm, "seed": seed} for seed in range(given.seeds) for arm in given.arms]
     text = as_table(run_missing(work, jobs, given.keep / "runs.jsonl", processes=given.processes))
-    if given.out is None:
-        sys.stdout.write(text)
-    else:
-        given.out.write_text(text, encoding="utf-8")
+    write_text(text, given.out)
     return 0
 
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import math
-import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,7 +29,7 @@ from saddlepoint.evaluation.samples import draw_samples
 from saddlepoint.evaluation.sliced import sliced_wasserstein
 from saddlepoint.games.game import Samples
 from saddlepoint.studies.play import play
-from saddlepoint.studies.pool import Job, Record, run_missing
+from saddlepoint.studies.pool import Job, Record, run_missing, write_text
 from saddlepoint.zoo.catalogue import find_recipe
 
 STD = (1.0, 2.0, 3.0)
@@ -140,10 +139,7 @@ def main(arguments: list[str] | None = None) -> int:
         keep = given.keep or Path(aside) / "runs.jsonl"
         records = measure(given.distances, given.seeds, given.rounds, given.width, keep, given.processes)
     text = as_table(records)
-    if given.out is None:
-        sys.stdout.write(text)
-    else:
-        given.out.write_text(text, encoding="utf-8")
+    write_text(text, given.out)
     if given.picture is not None:
         draw(records, given.picture)
     return 0

@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import functools
-import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -29,7 +28,7 @@ from saddlepoint.evaluation.paired import psnr
 from saddlepoint.evaluation.probes import linear_probe
 from saddlepoint.evaluation.spectra import fine_gap, sharpness
 from saddlepoint.studies.budget import markdown, spread, trained
-from saddlepoint.studies.pool import Job, Record, run_missing
+from saddlepoint.studies.pool import Job, Record, run_missing, write_text
 from saddlepoint.zoo.catalogue import find_recipe
 
 SIDE, TESTED, PROBED, SHOWN = 32, 500, 1_000, 12
@@ -127,10 +126,7 @@ def main(arguments: list[str] | None = None) -> int:
         common = {"seconds": given.seconds, "codes": given.codes, "folder": str(keep)}
         jobs = [{"arm": arm, "seed": seed, **common} for arm, how in ARMS.items() for seed in range(given.seeds if how else 1)]
         text = as_table(run_missing(work, jobs, keep / "runs.jsonl"))
-    if given.out is None:
-        sys.stdout.write(text)
-    else:
-        given.out.write_text(text, encoding="utf-8")
+    write_text(text, given.out)
     return 0
 
 

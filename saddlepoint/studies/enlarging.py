@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import functools
-import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -35,7 +34,7 @@ from saddlepoint.evaluation.paired import luma, paired_distance, psnr, ssim
 from saddlepoint.evaluation.probes import linear_probe
 from saddlepoint.evaluation.spectra import fine_gap, sharpness
 from saddlepoint.studies.budget import markdown, spread, trained
-from saddlepoint.studies.pool import Job, Record, run_missing
+from saddlepoint.studies.pool import Job, Record, run_missing, write_text
 from saddlepoint.zoo.catalogue import find_recipe
 
 SIDE, FACTOR, SHOWN = 32, 4, 12
@@ -150,10 +149,7 @@ def main(arguments: list[str] | None = None) -> int:
         common = {"seconds": given.seconds, "width": given.width, "folder": str(keep)}
         jobs = [{"arm": arm, "seed": seed, **common} for arm in given.arms for seed in range(given.seeds if ARMS[arm].startswith("small") else 1)]
         text = as_table(run_missing(work, jobs, keep / "runs.jsonl"))
-    if given.out is None:
-        sys.stdout.write(text)
-    else:
-        given.out.write_text(text, encoding="utf-8")
+    write_text(text, given.out)
     return 0
 
 

@@ -7,7 +7,6 @@ noise (its deviation); of other scores the change with the number of samples is.
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +26,7 @@ from saddlepoint.evaluation.neighbours import density_coverage, precision_recall
 from saddlepoint.evaluation.parzen import parzen_log_likelihood
 from saddlepoint.evaluation.sliced import sliced_wasserstein
 from saddlepoint.evaluation.uncertainty import bias_curve
+from saddlepoint.studies.pool import write_text
 
 SIDE = 16  # of images, in pixels
 
@@ -82,10 +82,7 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     curves = measure(given.dimension, tuple(given.sizes), given.repeats)
     text = as_table(curves, given.dimension, given.repeats)
-    if given.out is None:
-        sys.stdout.write(text)
-    else:
-        given.out.write_text(text, encoding="utf-8")
+    write_text(text, given.out)
     if given.picture is not None:
         draw(curves, given.picture)
     return 0

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import math
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +32,7 @@ from saddlepoint.evaluation.frechet import frechet_distance
 from saddlepoint.evaluation.inception import inception_score
 from saddlepoint.evaluation.neighbours import precision_recall
 from saddlepoint.evaluation.parzen import parzen_window
+from saddlepoint.studies.pool import write_text
 
 HEAD = "fashion"
 STEPS, RATE = 60, 0.05  # of gradient ascent, Adam
@@ -133,10 +133,7 @@ def main(arguments: list[str] | None = None) -> int:
         as_table("handwritten digits, 350 samples", windows(700, given.seed)),
     ]
     text = "\n".join(parts)
-    if given.out is None:
-        sys.stdout.write(text)
-    else:
-        given.out.write_text(text, encoding="utf-8")
+    write_text(text, given.out)
     return 0
 
 

@@ -24,6 +24,7 @@ from saddlepoint.evaluation.extractors import Extractor, Outputs
 from saddlepoint.evaluation.sets import of_function
 from saddlepoint.evaluation.store import Features
 from saddlepoint.studies.footprint import peak_bytes
+from saddlepoint.studies.pool import write_text
 
 DIMENSION, SHIFT, CLASSES = 64, 0.1, 10
 MEASURES = {"Frechet distance": scoring.frechet, "kernel distance": scoring.kernel, "Inception score": scoring.inception}
@@ -41,10 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     found = [_in_its_own_process(size) for size in (0, *given.sizes)]
     text = as_table(found[0], found[1:])
-    if given.out is None:
-        sys.stdout.write(text)
-    else:
-        given.out.write_text(text, encoding="utf-8")
+    write_text(text, given.out)
     return 0
 
 

@@ -11,7 +11,6 @@ Writes a Markdown table. Every finished run is kept in ``--keep``, and the same 
 from __future__ import annotations
 
 import argparse
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -32,7 +31,7 @@ from saddlepoint.evaluation.samples import draw_samples
 from saddlepoint.evaluation.walks import walk_of
 from saddlepoint.games.game import Samples
 from saddlepoint.studies.play import play
-from saddlepoint.studies.pool import Job, Record, run_missing
+from saddlepoint.studies.pool import Job, Record, run_missing, write_text
 from saddlepoint.studies.toys import cell
 from saddlepoint.zoo.catalogue import find_recipe
 
@@ -111,10 +110,7 @@ def main(arguments: list[str] | None = None) -> int:
         raise UsageError(f"Rounds, seeds and paths must be at least 1; {given.rounds}, {given.seeds} and {given.paths} came.")
     with tempfile.TemporaryDirectory() as aside:
         text = as_table(measure(given, given.keep or Path(aside) / "runs.jsonl"))
-    if given.out is None:
-        sys.stdout.write(text)
-    else:
-        given.out.write_text(text, encoding="utf-8")
+    write_text(text, given.out)
     return 0
 
 

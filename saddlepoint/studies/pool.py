@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
@@ -42,6 +43,14 @@ def run_missing(
         if show is not None:
             show(sum(_key(each) in known for each in jobs), len(jobs), record)
     return [known[_key(job)] for job in jobs]
+
+
+def write_text(text: str, out: Path | None) -> None:
+    """Write a study's table to a file, or to the screen where none is named."""
+    if out is None:
+        sys.stdout.write(text)
+    else:
+        write_bytes(out, text.encode())
 
 
 def _results(work: Callable[[Job], Record], jobs: Sequence[Job], processes: int) -> Iterator[tuple[Job, Record]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 import tempfile
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from saddlepoint.studies.pool import Job, Record, run_missing
+from saddlepoint.studies.pool import Job, Record, run_missing, write_text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,10 +54,7 @@ def answer(study: Questions, arguments: list[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as aside:
         records = run_missing(study.work, jobs, given.keep or Path(aside) / "runs.jsonl", processes=given.processes)
     text = "\n".join(f"{question}, {rounds[question]} rounds\n\n{as_table(study, records, question)}" for question in given.questions)
-    if given.out is None:
-        sys.stdout.write(text)
-    else:
-        given.out.write_text(text, encoding="utf-8")
+    write_text(text, given.out)
     return 0
 
 

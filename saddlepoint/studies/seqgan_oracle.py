@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,7 +28,7 @@ from saddlepoint.draws import Draws, derive_seed
 from saddlepoint.evaluation.bleu import self_bleu
 from saddlepoint.games.sequences import SequenceGame
 from saddlepoint.studies.play import play
-from saddlepoint.studies.pool import Job, Record, run_missing
+from saddlepoint.studies.pool import Job, Record, run_missing, write_text
 from saddlepoint.zoo.catalogue import find_recipe
 
 NUM, NEW = 4_000, 2_000  # generated sequences that NLL-oracle is of; new real ones that NLL-test is of
@@ -166,10 +165,7 @@ def main(arguments: list[str] | None = None) -> int:
         keep = given.keep or Path(aside) / "runs.jsonl"
         records = measure(given.seeds, keep, paper=given.paper, arms=given.arms, processes=given.processes)
     text = as_table(records)
-    if given.out is None:
-        sys.stdout.write(text)
-    else:
-        given.out.write_text(text, encoding="utf-8")
+    write_text(text, given.out)
     return 0
 
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -32,7 +31,7 @@ from saddlepoint.games.gan3d import GAN3DGame
 from saddlepoint.objectives.overlap import pairwise_iou
 from saddlepoint.report.volumes import connectedness, picture
 from saddlepoint.studies.play import play
-from saddlepoint.studies.pool import Job, Record, run_missing
+from saddlepoint.studies.pool import Job, Record, run_missing, write_text
 from saddlepoint.training import machine
 from saddlepoint.zoo.catalogue import find_recipe
 
@@ -130,10 +129,7 @@ def main(arguments: list[str] | None = None) -> int:
     about = f"{DATA} at 16 voxels a side, {given.rounds} rounds of 32 volumes, preset small-16, {given.seeds} seeds; mean (least to most)."
     made = f"On {machine.hardware()}, torch {machine.versions()['torch']}, commit {machine.commit() or 'unknown'}, one thread a run."
     text = f"{about} {made}\n\n{as_table(records)}"
-    if given.out is None:
-        sys.stdout.write(text)
-    else:
-        given.out.write_text(text, encoding="utf-8")
+    write_text(text, given.out)
     if given.picture is not None:
         draw(records, given.picture)
     return 0

@@ -8,12 +8,12 @@ and the Inception score rise, recall falls, and the Frechet distance has its lea
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import saddlepoint
+from saddlepoint.studies.pool import write_text
 
 USUAL = (0.1, 0.25, 0.5, 0.75, 1.0)  #: largest size of z's numbers, or psi; as thresholds of z also 1.5 and 2 are worth asking for
 METRICS = ("fd", "precision-recall")  #: and "is" with an extractor that knows classes, such as quick:fashion or inception
@@ -38,10 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
     settings = {"against": given.against, "metrics": given.metrics, "extractor": given.extractor, "num": given.num, "checkpoint": given.checkpoint}
     points = truncation_curve(given.run, given.at, **settings)
     text = as_table(points)
-    if given.out is None:
-        sys.stdout.write(text)
-    else:
-        given.out.write_text(text, encoding="utf-8")
+    write_text(text, given.out)
     if given.picture is not None:
         draw(points, given.picture)
     return 0
