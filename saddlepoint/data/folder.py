@@ -77,15 +77,19 @@ class Damage:
     num_files: int
     reasons: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def allowed(self) -> int:
+        """How many may be unreadable."""
+        return max(1, int(MAX_CORRUPT_SHARE * self.num_files))
+
     def check(self) -> None:
         """Raise DataError when more files are damaged than may be skipped."""
-        allowed = max(1, int(MAX_CORRUPT_SHARE * self.num_files))
-        if len(self.reasons) > allowed or self.num_files - len(self.reasons) < MIN_IMAGES:
+        if len(self.reasons) > self.allowed or self.num_files - len(self.reasons) < MIN_IMAGES:
             first = "; ".join(f"{path} ({reason})" for path, reason in list(self.reasons.items())[:NAMED])
             more = f" and {len(self.reasons) - NAMED} more" if len(self.reasons) > NAMED else ""
             raise DataError(
                 f"{len(self.reasons)} of the {self.num_files} image files in {self.root} cannot be read: {first}{more}. "
-                f"At most {allowed} may be skipped, and {MIN_IMAGES} images must be left. Repair or remove them."
+                f"At most {self.allowed} may be skipped, and {MIN_IMAGES} images must be left. Repair or remove them."
             )
 
 

@@ -98,33 +98,39 @@ class Streamed:
 
     def __getitem__(self, rows: Tensor) -> Tensor:
         self.look_ahead(rows)
-        return torch.from_numpy(
-            np.stack([*self._workers.map(self._pixels, rows.tolist())]) if len(rows) else np.empty((0, *self.shape[1:]), np.uint8)
-        )
+        found = [*self._workers.map(self._pixels, rows.tolist())]
+        for failures in (failures for _, failures in found if failures):  # told in the order asked for, whatever thread was first
+            self._tell(failures)
+        return torch.from_numpy(np.stack([pixels for pixels, _ in found]) if found else np.empty((0, *self.shape[1:]), np.uint8))
 
     def look_ahead(self, rows: Tensor) -> None:
         """Begin to fetch the shards of these rows."""
         for shard in torch.unique(self._shard[rows]).tolist():
             self._shards.ask(shard)
 
-    def _pixels(self, row: int) -> Any:
+    def _pixels(self, row: int) -> tuple[Any, dict[int, str]]:
+        """The image, or the next of its shard that can be decoded; None when too many cannot. With the reasons of those that cannot."""
+        failures: dict[int, str] = {}
         for stand_in in itertools.chain(range(row, len(self)), range(row)):
             opened = self._shards.get(int(self._shard[stand_in]))
             try:
                 content = _content(opened, int(self._start[stand_in]), int(self._size[stand_in]))
-                return decode(io.BytesIO(content), self.resolution, self.shape[1])
+                return decode(io.BytesIO(content), self.resolution, self.shape[1]), failures
             except MemoryError:
                 raise
             except Exception as error:  # a damaged file may make any decoder raise anything
-                self._tell(stand_in, error)
-        raise AssertionError
+                failures[stand_in] = reason_of(error)
+            if len(failures) > self._damage.allowed:
+                break
+        return None, failures
 
-    def _tell(self, row: int, error: Exception) -> None:
-        name = f"image {row}"
-        if name not in self._damage.reasons:
-            self._damage.reasons[name] = reason_of(error)
-            log.warning("Skipped %s of %s: %s.", name, self._damage.root, reason_of(error))
-            self._damage.check()
+    def _tell(self, failures: dict[int, str]) -> None:
+        for row, reason in failures.items():
+            name = f"image {row}"
+            if name not in self._damage.reasons:
+                self._damage.reasons[name] = reason
+                log.warning("Skipped %s of %s: %s.", name, self._damage.root, reason)
+                self._damage.check()
 
 
 def _content(opened: Tar | Table, start: int, size: int) -> bytes:
