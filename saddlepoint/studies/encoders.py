@@ -13,14 +13,12 @@ was stopped.
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from saddlepoint.data.arrays import ArrayDataset
 from saddlepoint.data.records import to_device
 from saddlepoint.data.sources import open_data
 from saddlepoint.draws import Draws, derive_seed
@@ -30,28 +28,26 @@ from saddlepoint.evaluation.probes import linear_probe, nearest_neighbour_accura
 from saddlepoint.evaluation.samples import draw_samples
 from saddlepoint.evaluation.spectra import fine_gap, sharpness
 from saddlepoint.games.bigan import distance_of_images
-from saddlepoint.studies.play import play
 from saddlepoint.studies.pool import Job, Record
-from saddlepoint.studies.questions import Questions, answer
-from saddlepoint.zoo.catalogue import find_recipe
+from saddlepoint.studies.questions import Arm, Questions, answer, trained
 
 SAMPLES, LABELLED, CLASSES_SEEN = 1_000, 2_000, 5
 PENALTY = (1e-2,)  # of the linear classifier: one, so that no arm is tuned more than another
 LATENT = 16
-Arm = tuple[str, str, dict[str, Any]]
+CLOTHES = {"resolution": 16}
 ARMS: dict[str, dict[str, Arm]] = {
     "blur": {
-        "VAE": ("vae", "small-conv", {"latent_dim": LATENT}),
-        "GLO, L2": ("glo", "small-l2", {"latent_dim": LATENT}),
-        "GLO": ("glo", "small", {"latent_dim": LATENT}),
-        "VAE/GAN": ("vae-gan", "small", {"latent_dim": LATENT, "width": 16}),
-        "GAN": ("dcgan", "small", {"latent_dim": LATENT}),
+        "VAE": ("vae", "small-conv", CLOTHES | {"latent_dim": LATENT}),
+        "GLO, L2": ("glo", "small-l2", CLOTHES | {"latent_dim": LATENT}),
+        "GLO": ("glo", "small", CLOTHES | {"latent_dim": LATENT}),
+        "VAE/GAN": ("vae-gan", "small", CLOTHES | {"latent_dim": LATENT, "width": 16}),
+        "GAN": ("dcgan", "small", CLOTHES | {"latent_dim": LATENT}),
     },
     "features": {
-        "untrained": ("bigan", "small", {"rounds": 1}),
-        "latent regressor": ("bigan", "small-regressor", {}),
-        "joint regressor": ("bigan", "small-joint", {}),
-        "BiGAN": ("bigan", "small", {}),
+        "untrained": ("bigan", "small", CLOTHES | {"rounds": 1}),
+        "latent regressor": ("bigan", "small-regressor", CLOTHES),
+        "joint regressor": ("bigan", "small-joint", CLOTHES),
+        "BiGAN": ("bigan", "small", CLOTHES),
     },
     "regress": {
         "brute force, all classes": ("brute-force", "small", {"resolution": 8, "encoder_width": 8, "latent_dim": 8}),
@@ -75,20 +71,9 @@ def work(job: Job) -> Record:
     return {"scores": dict(zip(SCORES[question], values, strict=True)), "cpu_sec": round(time.process_time() - began, 1)}
 
 
-def _trained(arm: Arm, data: ArrayDataset, rounds: int, seed: int, **changes: Any) -> Any:
-    name, preset, own = arm
-    entry = find_recipe(name)
-    config: Any = dataclasses.replace(entry.preset(preset), **({"rounds": rounds} | own | changes))
-    torch.manual_seed(derive_seed(seed, "initialisation"))
-    game = entry.game(config, data)
-    with torch.enable_grad():
-        play(game, data, rounds=rounds, batch=config.batch, seed=seed, every=rounds)
-    return game.eval()
-
-
 def _blur(arm: str, rounds: int, seed: int) -> tuple[float, ...]:
     data = open_data("fashion", resolution=16)
-    game = _trained(ARMS["blur"][arm], data, rounds, seed, resolution=16)
+    game = trained(ARMS["blur"][arm], data, rounds, seed)
     made = draw_samples(game, SAMPLES, seed=seed)
     rows = torch.randperm(len(data), generator=torch.Generator().manual_seed(derive_seed("blur")))
     real, look = data.records(rows[:SAMPLES])["image"], QuickFeatures()
@@ -98,8 +83,7 @@ def _blur(arm: str, rounds: int, seed: int) -> tuple[float, ...]:
 @torch.no_grad()
 def _features(arm: str, rounds: int, seed: int) -> tuple[float, ...]:
     train, test = (open_data(f"fashion:{split}", resolution=16) for split in ("train", "test"))
-    rounds = ARMS["features"][arm][2].get("rounds", rounds)
-    game = _trained(ARMS["features"][arm], train, rounds, seed, resolution=16)
+    game = trained(ARMS["features"][arm], train, rounds, seed)
     sides = [to_device(side.records(torch.arange(count)), "cpu") for side, count in ((train, LABELLED), (test, SAMPLES))]
     found: list[Any] = [values for side in sides for values in (game.features(side.image).numpy(), side["label"].numpy())]
     again, real = game.reconstruct(sides[1].image), sides[1].image
@@ -113,7 +97,8 @@ def _regress(arm: str, rounds: int, seed: int) -> tuple[float | None, ...]:
     if "five" in arm:
         train = train.part((train.column("label") < CLASSES_SEEN).nonzero().flatten(), "five classes")
     forced = arm.startswith("brute")
-    game = _trained(ARMS["regress"][arm], train, rounds, seed, **({"pretrain": rounds // 2} if forced else {}))
+    name, preset, changes = ARMS["regress"][arm]
+    game = trained((name, preset, changes | ({"pretrain": rounds // 2} if forced else {})), train, rounds, seed)
     batch = to_device(test.records(torch.arange(len(test))), "cpu")
     seen = batch["label"] < CLASSES_SEEN
 

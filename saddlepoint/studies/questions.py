@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import tempfile
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torch
 
+from saddlepoint.data.records import Dataset
+from saddlepoint.draws import derive_seed
+from saddlepoint.studies.play import play
 from saddlepoint.studies.pool import Job, Record, run_missing, write_text
+from saddlepoint.zoo.catalogue import find_recipe
+
+Arm = tuple[str, str, dict[str, Any]]  # recipe, preset, changes of its settings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +41,29 @@ class Questions:
     rounds: Mapping[str, int]
     scores: Mapping[str, Sequence[str]]
     work: Callable[[Job], Record]
+
+
+def trained(arm: Arm, data: Dataset, rounds: int, seed: int, *, watch: Callable[[Any, int], None] | None = None, every: int = 0) -> Any:
+    """The game of an arm after its training, in evaluation mode.
+
+    Args:
+        arm: recipe, preset, changes of its settings.
+        data: real records.
+        rounds: of the run, unless the arm names its own; schedules are stretched over them.
+        seed: of everything random.
+        watch: called with (game, round) before the first round (0) and after every ``every``-th.
+        every: rounds between two calls; 0: all.
+    """
+    name, preset, own = arm
+    entry = find_recipe(name)
+    config: Any = dataclasses.replace(entry.preset(preset), **({"rounds": rounds} | own))
+    prepared = entry.prepare(config, data) if entry.prepare else data
+    torch.manual_seed(derive_seed(seed, "initialisation"))
+    game = entry.game(config, prepared)
+    look = None if watch is None else lambda done: watch(game, done)
+    with torch.enable_grad():
+        play(game, prepared, rounds=config.rounds, batch=config.batch, seed=seed, every=every or config.rounds, watch=look)
+    return game.eval()
 
 
 def answer(study: Questions, arguments: list[str] | None = None) -> int:

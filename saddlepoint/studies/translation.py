@@ -13,7 +13,6 @@ was stopped.
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import time
 from typing import Any
@@ -35,8 +34,7 @@ from saddlepoint.games.player import Adam
 from saddlepoint.networks.mlp import MLPGenerator
 from saddlepoint.studies.play import play
 from saddlepoint.studies.pool import Job, Record
-from saddlepoint.studies.questions import Questions, answer
-from saddlepoint.zoo.catalogue import find_recipe
+from saddlepoint.studies.questions import Questions, answer, trained
 
 HELD_OUT = 190  # emoji: the tenth that no arm was trained on
 MODES = (5, 10)
@@ -61,20 +59,10 @@ def work(job: Job) -> Record:
     return {"scores": dict(zip(SCORES[job["question"]], values, strict=True)), "cpu_sec": round(time.process_time() - began, 1)}
 
 
-def _trained(recipe: str, preset: str, data: ArrayDataset, rounds: int, seed: int, changes: dict[str, Any]) -> Any:
-    entry = find_recipe(recipe)
-    config: Any = dataclasses.replace(entry.preset(preset), rounds=rounds, **changes)
-    torch.manual_seed(derive_seed(seed, "initialisation"))
-    game = entry.game(config, data)
-    play(game, data, rounds=rounds, batch=config.batch, seed=seed, every=rounds)
-    return game.eval()
-
-
 @torch.no_grad()
 def _blur(changes: dict[str, Any], rounds: int, seed: int) -> tuple[float, ...]:
     train, test = (open_data(f"emoji-lines:{split}", resolution=32) for split in ("train", "test"))
-    with torch.enable_grad():
-        game = _trained("pix2pix", "small-32", train, rounds, seed, changes)
+    game = trained(("pix2pix", "small-32", changes), train, rounds, seed)
     batch = to_device(test.records(torch.arange(min(len(test), HELD_OUT))), "cpu")
     with use(Draws.seeded(seed, "held out")):
         made = to_uint8(game.translate(batch.image))
@@ -86,8 +74,7 @@ def _blur(changes: dict[str, Any], rounds: int, seed: int) -> tuple[float, ...]:
 @torch.no_grad()
 def _cycle(changes: dict[str, Any], rounds: int, seed: int) -> tuple[float, ...]:
     data = open_data("digits-tinted", resolution=16)
-    with torch.enable_grad():
-        game = _trained("cyclegan", "small", data, rounds, seed, {"resolution": 16, "batch": 4, "blocks": 2} | changes)
+    game = trained(("cyclegan", "small", {"resolution": 16, "batch": 4, "blocks": 2} | changes), data, rounds, seed)
     batch = to_device(data.records(torch.arange(len(data))), "cpu")
     white = torch.cat([game.translate(part, back=True) for part in torch.split(batch.other, 64)])
     again = torch.cat([game.translate(part) for part in torch.split(white, 64)])
