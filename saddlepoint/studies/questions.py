@@ -6,12 +6,13 @@ import argparse
 import dataclasses
 import tempfile
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from saddlepoint.data.records import Dataset
 from saddlepoint.draws import derive_seed
@@ -33,6 +34,7 @@ class Questions:
         rounds: question -> rounds of a run.
         scores: question -> names of what is measured.
         work: a function of a module; a job with "question", "arm", "seed" and "rounds" -> {"scores": name -> value or None, ...}.
+        pictures: question -> a function of its records that draws them into a PNG file.
     """
 
     name: str
@@ -41,9 +43,14 @@ class Questions:
     rounds: Mapping[str, int]
     scores: Mapping[str, Sequence[str]]
     work: Callable[[Job], Record]
+    pictures: Mapping[str, Callable[[Sequence[Record], Path], None]] = field(default_factory=dict)
 
 
-def trained(arm: Arm, data: Dataset, rounds: int, seed: int, *, watch: Callable[[Any, int], None] | None = None, every: int = 0) -> Any:
+Watch = Callable[[Any, int], None]
+Listener = Callable[[int, dict[str, Tensor]], None]
+
+
+def trained(arm: Arm, data: Dataset, rounds: int, seed: int, *, watch: Watch | None = None, every: int = 0, record: Listener | None = None) -> Any:
     """The game of an arm after its training, in evaluation mode.
 
     Args:
@@ -53,6 +60,7 @@ def trained(arm: Arm, data: Dataset, rounds: int, seed: int, *, watch: Callable[
         seed: of everything random.
         watch: called with (game, round) before the first round (0) and after every ``every``-th.
         every: rounds between two calls; 0: all.
+        record: called with (round, values) after each turn, from round 1.
     """
     name, preset, own = arm
     entry = find_recipe(name)
@@ -62,7 +70,7 @@ def trained(arm: Arm, data: Dataset, rounds: int, seed: int, *, watch: Callable[
     game = entry.game(config, prepared)
     look = None if watch is None else lambda done: watch(game, done)
     with torch.enable_grad():
-        play(game, prepared, rounds=config.rounds, batch=config.batch, seed=seed, every=every or config.rounds, watch=look)
+        play(game, prepared, rounds=config.rounds, batch=config.batch, seed=seed, every=every or config.rounds, watch=look, record=record)
     return game.eval()
 
 
@@ -75,6 +83,8 @@ def answer(study: Questions, arguments: list[str] | None = None) -> int:
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--keep", type=Path, help="file of finished runs; left out: none are kept")
     parser.add_argument("--out", type=Path, help="Markdown file; left out: to the screen")
+    if study.pictures:
+        parser.add_argument("--pictures", type=Path, help=f"folder of PNG files, one of each: {', '.join(study.pictures)}; left out: none are drawn")
     given = parser.parse_args(arguments)
     rounds = {question: given.rounds or study.rounds[question] for question in given.questions}
     jobs = [
@@ -87,6 +97,10 @@ def answer(study: Questions, arguments: list[str] | None = None) -> int:
         records = run_missing(study.work, jobs, given.keep or Path(aside) / "runs.jsonl", processes=given.processes)
     text = "\n".join(f"{question}, {rounds[question]} rounds\n\n{as_table(study, records, question)}" for question in given.questions)
     write_text(text, given.out)
+    for question, draw in study.pictures.items():
+        if given.pictures is not None and question in given.questions:
+            given.pictures.mkdir(parents=True, exist_ok=True)
+            draw([record for record in records if record["job"]["question"] == question], given.pictures / f"{study.name}-{question}.png")
     return 0
 
 
