@@ -38,7 +38,7 @@ offer(
         ),
         licence="usually given as CC BY-SA 3.0",
         credits="Yann LeCun, Corinna Cortes, Christopher J. C. Burges",
-        sources=("mnist", "moving-mnist"),
+        sources=("mnist", "moving-mnist", "stacked-mnist"),
         build=build_idx,
         folder="MNIST/raw",
         below="torchvision",

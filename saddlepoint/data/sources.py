@@ -9,6 +9,7 @@ from pathlib import Path
 import saddlepoint.data.drawn_clips
 import saddlepoint.data.drawn_dna
 import saddlepoint.data.drawn_faces
+import saddlepoint.data.drawn_stacks
 import saddlepoint.data.offered
 import saddlepoint.data.oracle
 import saddlepoint.data.pairs

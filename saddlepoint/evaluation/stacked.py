@@ -1,4 +1,4 @@
-"""Stacked MNIST: three random digits as the colours of one image, a thousand known modes.
+"""Stacked digits (``stacked-digits``, ``stacked-mnist``): three random digits as the colours of one image, a thousand known modes.
 
 Metz et al. 2017 (arXiv:1611.02163), Section 3.3.1, after Che et al. 2017; VEEGAN and PacGAN count on 26,000 samples, the first on 25,600.
 
@@ -24,27 +24,6 @@ class ClassCoverage(NamedTuple):
     modes: int
     kl: float
     counts: tuple[int, ...]
-
-
-def stack_digits(digits: NDArray[Any], labels: NDArray[Any], num: int, *, seed: int = 0) -> tuple[NDArray[Any], NDArray[np.int64]]:
-    """Random triples of digits, independent and with replacement, as channels.
-
-    Args:
-        digits: [n, h, w] or [n, 1, h, w].
-        labels: 0..9, [n].
-        num: images to make; 128,000 in PacGAN.
-        seed: of the draws.
-    Returns:
-        images [num, 3, h, w], and modes 100 a + 10 b + c in 0..999, int64 [num].
-    """
-    plain = digits[:, 0] if digits.ndim == 4 and digits.shape[1] == 1 else digits
-    if plain.ndim != 3 or not len(plain) or num < 1:
-        raise UsageError(f"Stacking needs digits [n, h, w] or [n, 1, h, w] and a number of images; {list(digits.shape)} and {num} came.")
-    numbers = as_labels(labels, len(plain), "digit")
-    if numbers.min() < 0 or numbers.max() > 9:
-        raise UsageError(f"Stacking needs labels 0 to 9; {numbers.min()} to {numbers.max()} came.")
-    chosen = np.random.default_rng(seed).integers(len(plain), size=(num, 3))
-    return plain[chosen], numbers[chosen] @ np.array([100, 10, 1])
 
 
 def stacked_coverage(images: NDArray[Any], classify: Callable[[NDArray[Any]], NDArray[Any] | Tensor]) -> ClassCoverage:
