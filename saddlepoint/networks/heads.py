@@ -39,7 +39,10 @@ def _linear_like(old: nn.Linear, in_features: int, out_features: int) -> nn.Line
     """A linear layer of another size: of the same normalisation, or with weights N(0, s) of the deviation of ``old`` and bias 0."""
     bias = old.bias is not None
     if isinstance(old, spectral.Linear):
-        return spectral.Linear(in_features, out_features, bias=bias, spectral_norm=old.spectral is not None)
+        normalised = spectral.Linear(in_features, out_features, bias=bias, spectral_norm=isinstance(old.spectral, spectral.SpectralNorm))
+        if isinstance(old.spectral, spectral.WeightNorm):
+            spectral.use_weight_norm(normalised)
+        return normalised
     new = nn.Linear(in_features, out_features, bias=bias)
     new.weight.normal_(0, old.weight.std().item())
     if bias:

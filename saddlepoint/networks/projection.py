@@ -15,7 +15,7 @@ from torch import Tensor
 from saddlepoint.errors import UsageError
 from saddlepoint.networks.base import Discriminator, Judgement
 from saddlepoint.networks.heads import find_head
-from saddlepoint.networks.spectral import Embedding
+from saddlepoint.networks.spectral import Embedding, SpectralNorm, WeightNorm, use_weight_norm
 from saddlepoint.networks.spectral import Linear as SpectralLinear
 
 
@@ -26,15 +26,17 @@ class ProjectionHead(Discriminator):
         network: judges without labels and gives features [n, d], the input of its last linear layer.
         num_classes: k.
 
-    The embedding is spectrally normalised where the last layer is.
+    The embedding is normalised as the last layer is.
     """
 
     def __init__(self, network: Discriminator, num_classes: int) -> None:
         super().__init__()
         _, head = find_head(network)
-        normalised = isinstance(head, SpectralLinear) and head.spectral is not None
+        norm = head.spectral if isinstance(head, SpectralLinear) else None
         self.network = network
-        self.embedding = Embedding(num_classes, head.in_features, spectral_norm=normalised)
+        self.embedding = Embedding(num_classes, head.in_features, spectral_norm=isinstance(norm, SpectralNorm))
+        if isinstance(norm, WeightNorm):
+            use_weight_norm(self.embedding)
 
     def forward(self, x: Tensor, labels: Tensor | None = None) -> Judgement:
         """Samples [n, ...] and int64 [n] to logits [n] and features [n, d].

@@ -19,7 +19,7 @@ from saddlepoint.networks.base import Discriminator, Generator, Judgement
 from saddlepoint.networks.convolution import Convolution, conv2d, conv_transpose2d, glorot_uniform_
 from saddlepoint.networks.norms import Norm, make_norm
 from saddlepoint.networks.resnet import smallest_map
-from saddlepoint.networks.spectral import Linear, SpectralNorm
+from saddlepoint.networks.spectral import Linear, SpectralNorm, use_weight_norm
 
 
 class Doubling(nn.Module):
@@ -87,9 +87,12 @@ class SNCNNDiscriminator(Discriminator):
         width: factor on all channels.
         spectral_norm: as published; False for the paper's comparisons.
         norm: after each convolution but the first; "none" as published.
+        weight_norm: rows of length 1 in place of spectral norm, one of the paper's comparisons.
     """
 
-    def __init__(self, image_shape: tuple[int, int, int], *, width: float = 1.0, spectral_norm: bool = True, norm: Norm = "none") -> None:
+    def __init__(
+        self, image_shape: tuple[int, int, int], *, width: float = 1.0, spectral_norm: bool = True, norm: Norm = "none", weight_norm: bool = False
+    ) -> None:
         super().__init__()
         h, w = smallest_map("sncnn", image_shape, 3)
         c, layers, norms = image_shape[0], nn.ModuleList(), nn.ModuleList()
@@ -101,6 +104,8 @@ class SNCNNDiscriminator(Discriminator):
         self.layers = layers.append(Convolution(c, last, spectral_norm=spectral_norm))
         self.norms = norms.append(make_norm(norm, last))
         self.to_logit = Linear(last * h * w, 1, spectral_norm=spectral_norm)
+        if weight_norm:
+            use_weight_norm(self)
         self.to(memory_format=torch.channels_last)
 
     def forward(self, x: Tensor, labels: Tensor | None = None) -> Judgement:

@@ -54,6 +54,25 @@ class SpectralNorm(nn.Module):
         return weight / self.sigma(weight)
 
 
+class WeightNorm(nn.Module):
+    """W -> W with every row of length 1, in the place of :class:`SpectralNorm`: weight normalisation without its gain.
+
+    Salimans & Kingma 2016 (arXiv:1602.07868), Eq. 2 with g = 1, as Miyato et al. 2018 (section 4) compare with it, since a gain that is trained keeps
+    no bound. The squares of the singular values sum to o.
+    """
+
+    def forward(self, weight: Tensor) -> Tensor:
+        """The weight [o, ...] with rows of length 1."""
+        return F.normalize(weight.flatten(1), dim=1, eps=EPS).view_as(weight)
+
+
+def use_weight_norm(network: nn.Module) -> None:
+    """Give every layer inside that can have a spectral norm unit rows in its place."""
+    for layer in network.modules():
+        if hasattr(layer, "spectral"):
+            layer.spectral = WeightNorm()
+
+
 class Linear(nn.Linear):
     """Linear layer [n, i] -> [n, o] with Glorot-uniform weights, bias 0 and, on request, spectral normalisation."""
 
@@ -62,7 +81,7 @@ class Linear(nn.Linear):
         nn.init.xavier_uniform_(self.weight)
         if self.bias is not None:
             nn.init.zeros_(self.bias)
-        self.spectral = SpectralNorm(self.weight) if spectral_norm else None
+        self.spectral: SpectralNorm | WeightNorm | None = SpectralNorm(self.weight) if spectral_norm else None
 
     def forward(self, x: Tensor) -> Tensor:
         """[n, i] -> [n, o]."""
@@ -75,7 +94,7 @@ class Embedding(nn.Embedding):
     def __init__(self, num_classes: int, d: int, *, spectral_norm: bool = False) -> None:
         super().__init__(num_classes, d)
         nn.init.xavier_uniform_(self.weight)
-        self.spectral = SpectralNorm(self.weight) if spectral_norm else None
+        self.spectral: SpectralNorm | WeightNorm | None = SpectralNorm(self.weight) if spectral_norm else None
 
     def forward(self, labels: Tensor) -> Tensor:
         """int64 [n] -> [n, d]."""
@@ -103,7 +122,7 @@ def singular_values(module: nn.Module) -> dict[str, Tensor]:
     """Singular values, largest first, of the matrix each linear or convolutional layer multiplies with (Miyato et al. 2018, Fig. 2).
 
     Returns:
-        Layer name -> [min(o, i)]; of spectrally normalised layers the normalised weight, so about 1 comes first.
+        Layer name -> [min(o, i)]; of normalised layers those of the normalised weight, so of spectral norm about 1 comes first.
     """
     spectra = {}
     for name, layer in module.named_modules():
@@ -112,3 +131,22 @@ def singular_values(module: nn.Module) -> dict[str, Tensor]:
             weight = layer.weight if spectral is None else spectral(layer.weight)
             spectra[name] = torch.linalg.svdvals(weight.flatten(1))
     return spectra
+
+
+def effective_rank(values: Tensor) -> float:
+    r"""How many singular values a matrix has in effect: the exponential of the entropy of their shares.
+
+    .. math:: \exp\Bigl(-\sum_k p_k \log p_k\Bigr), \qquad p_k = \sigma_k / \sum_j \sigma_j
+
+    Roy & Vetterli 2007, "The effective rank: a measure of effective dimensionality", EUSIPCO, Definition 1.
+
+    Args:
+        values: singular values, at least 0 and not all 0, shape [k].
+    Returns:
+        From 1, where one is above 0, to k, where all are equal.
+
+    >>> effective_rank(torch.tensor([2.0, 2.0, 0.0])), effective_rank(torch.tensor([5.0, 0.0]))
+    (2.0, 1.0)
+    """
+    shares = values.double() / values.double().sum()
+    return float(torch.special.entr(shares).sum().exp())

@@ -26,7 +26,7 @@ from saddlepoint.networks.resnet import ResNetDiscriminator, ResNetGenerator
 from saddlepoint.networks.sncnn import SNCNNDiscriminator, SNCNNGenerator
 from saddlepoint.networks.stability import StabilityDiscriminator, StabilityGenerator
 
-Norm = Literal["auto", "batch", "layer", "none", "spectral"]
+Norm = Literal["auto", "batch", "layer", "none", "spectral", "weight"]
 Pair = tuple[Generator, Discriminator]
 
 
@@ -192,6 +192,8 @@ def _resnet(variant: str, width: int) -> Callable[[Order], Pair]:
 def _sn_cnn(order: Order) -> Pair:
     scale = order.width / 64
     generator = SNCNNGenerator(order.image, order.latent_dim, width=scale, norm=order.generator)
+    if order.critic == "weight":
+        return generator, SNCNNDiscriminator(order.image, width=scale, spectral_norm=False, weight_norm=True)
     return generator, SNCNNDiscriminator(order.image, width=scale, **_inner(order))
 
 
@@ -247,7 +249,7 @@ PAIRS: dict[str, Line] = {
     "good-64": Line(_resnet("good-64", 64), critic=_with_own("layer"), generator=BATCH_OR_NONE, conditional=True),
     "sngan-32": Line(_resnet("sngan-32", 256), critic=_with_own("spectral"), generator=BATCH_OR_NONE, conditional=True),
     "sngan-128": Line(_resnet("sngan-128", 64), critic=_with_own("spectral"), generator=BATCH_OR_NONE, conditional=True),
-    "sn-cnn": Line(_sn_cnn, critic=_with_own("spectral"), generator=BATCH_OR_NONE),
+    "sn-cnn": Line(_sn_cnn, critic=(*_with_own("spectral"), "weight"), generator=BATCH_OR_NONE),
     "row1": Line(_row(1), critic=ROW_NORMS, generator=BATCH),
     "row2": Line(_row(2), critic=ROW_NORMS),
     "row3": Line(_row(3), critic=ROW_NORMS),

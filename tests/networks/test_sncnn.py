@@ -8,7 +8,7 @@ import torch
 from saddlepoint.errors import UsageError
 from saddlepoint.networks.base import mixes_samples
 from saddlepoint.networks.sncnn import SNCNNDiscriminator, SNCNNGenerator
-from saddlepoint.networks.spectral import normalised_layers
+from saddlepoint.networks.spectral import normalised_layers, singular_values
 
 
 def test_published_layers() -> None:
@@ -51,6 +51,8 @@ def test_comparisons_of_the_paper() -> None:
     assert not mixes_samples(layered)
     assert mixes_samples(SNCNNDiscriminator((3, 32, 32), width=1 / 16, norm="batch"))
     assert layered(torch.randn(2, 3, 32, 32)).logits.shape == (2,)
+    weighted = SNCNNDiscriminator((3, 32, 32), width=1 / 16, spectral_norm=False, weight_norm=True)
+    assert all(values.square().sum().item() == pytest.approx(len(values), rel=1e-4) for values in singular_values(weighted).values())
 
 
 def test_size_error() -> None:

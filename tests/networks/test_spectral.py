@@ -4,12 +4,26 @@ from __future__ import annotations
 
 import copy
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from saddlepoint.networks.convolution import Convolution
-from saddlepoint.networks.spectral import Embedding, Linear, SpectralNorm, normalised_layers, refresh_spectral_norms, singular_values
+from saddlepoint.networks.heads import ClassHead
+from saddlepoint.networks.projection import ProjectionHead
+from saddlepoint.networks.sncnn import SNCNNDiscriminator
+from saddlepoint.networks.spectral import (
+    Embedding,
+    Linear,
+    SpectralNorm,
+    WeightNorm,
+    effective_rank,
+    normalised_layers,
+    refresh_spectral_norms,
+    singular_values,
+    use_weight_norm,
+)
 
 
 @pytest.fixture
@@ -117,3 +131,34 @@ def test_sigma_keeps_its_precision_under_autocast(network: nn.Module) -> None:
         assert layer(x).dtype == torch.bfloat16
         layer(x).sum().backward()
     assert layer.weight.grad is not None and layer.weight.grad.dtype == torch.float32
+
+
+def test_weight_norm_makes_rows_of_length_one(network: nn.Module) -> None:
+    use_weight_norm(network)
+    assert list(normalised_layers(network)) == []
+    weight = network[0].weight.detach()
+    expected = weight / weight.square().sum((1, 2, 3), keepdim=True).sqrt()
+    torch.testing.assert_close(network[0].spectral(weight), expected)
+    x = torch.randn(2, 3, 4, 4, dtype=torch.float64)
+    torch.testing.assert_close(network[0](x), nn.functional.conv2d(x, expected, network[0].bias, padding=1))
+    spectra = singular_values(network)
+    assert [spectra[name].square().sum().item() for name in ("0", "2", "4")] == pytest.approx(
+        [8, 5, 2]
+    )  # as many as rows; the plain layer got it too
+    assert torch.autograd.gradcheck(WeightNorm(), (torch.randn(4, 3, 2, 2, dtype=torch.float64, requires_grad=True),))
+
+
+def test_other_heads_keep_the_norm() -> None:
+    def made(**norms: bool) -> SNCNNDiscriminator:
+        return SNCNNDiscriminator((1, 8, 8), width=1 / 32, **norms)
+
+    for norms, kind in (({}, SpectralNorm), ({"spectral_norm": False, "weight_norm": True}, WeightNorm), ({"spectral_norm": False}, type(None))):
+        head = ClassHead(made(**norms), 3, "auxiliary").network.to_logit
+        assert type(head.spectral) is type(ProjectionHead(made(**norms), 3).embedding.spectral) is kind
+
+
+def test_effective_rank_is_the_exponential_of_the_entropy() -> None:
+    values = torch.linalg.svdvals(torch.randn(6, 9, dtype=torch.float64))
+    shares = (values / values.sum()).numpy()
+    assert effective_rank(values) == pytest.approx(np.exp(-(shares * np.log(shares)).sum()))
+    assert 1 < effective_rank(values) < 6 and effective_rank(7 * values) == pytest.approx(effective_rank(values))

@@ -13,7 +13,7 @@ from saddlepoint.errors import UsageError
 from saddlepoint.games.game import Classifies
 from saddlepoint.games.player import Clock, RMSprop
 from saddlepoint.networks.base import Judgement, mixes_samples
-from saddlepoint.networks.spectral import normalised_layers, refresh_spectral_norms
+from saddlepoint.networks.spectral import normalised_layers, refresh_spectral_norms, singular_values
 from saddlepoint.objectives.relativistic import Relativistic
 from saddlepoint.views.mirror import Mirror
 from saddlepoint.zoo import am_gan, gan_r1
@@ -32,6 +32,28 @@ def test_sngan_every_layer_of_d_has_norm_one(preset: str, size: int, make: Any, 
     for _, spectral, weight in layers:
         sigma = torch.linalg.svdvals(spectral(weight).flatten(1))[0]
         assert sigma.item() == pytest.approx(1, abs=1e-2)
+
+
+def test_sngan_comparisons(make: Any, images: Any, play: Any) -> None:
+    """Section 4.1: weights of the convolutions clipped, or rows of length one."""
+    plain = {"architecture": "sn-cnn", "width": 8, "batch": 4}
+    game, config, data = make("sngan", "small", images(1, 8), critic_norm="none", clip=0.01, **plain)
+    start = game.discriminator.to_logit.weight.detach().clone()
+    assert max(layer.weight.abs().max().item() for layer in game.discriminator.layers) > 0.1
+    with play(game, config, data) as playing:
+        playing.rounds(2)
+    most = 0.01 + config.discriminator_optimizer.lr * 1.01  # clipped before a move, so one move beyond
+    for layer in game.discriminator.layers:
+        assert 0.009 < layer.weight.abs().max().item() < most
+    assert (game.discriminator.to_logit.weight - start).abs().max().item() < 1e-2 < start.abs().max().item()
+    game, config, data = make("sngan", "small", images(1, 8), critic_norm="weight", **plain)
+    with play(game, config, data) as playing:
+        playing.rounds(2)
+    for name, values in singular_values(game.discriminator).items():
+        assert values.square().sum().item() == pytest.approx(game.discriminator.get_submodule(name).weight.shape[0], rel=1e-4)
+    for wrong in ({"clip": 0.01}, {"clip": 0.0, "critic_norm": "none"}):
+        with pytest.raises(UsageError, match="choose --critic-norm none, or leave --clip out"):
+            make("sngan", "small", images(1, 8), **plain, **wrong)
 
 
 def test_sngan_rates_fall_to_zero(make: Any, images: Any) -> None:
