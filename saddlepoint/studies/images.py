@@ -2,8 +2,9 @@
 
     python -m saddlepoint.studies.images --data emoji --resolution 32 --cpu-minutes 10 --seeds 1
 
-Every recipe trains as its preset "small" has it, until its budget is used up; what scoring takes is not counted. Kept are the last state and the one
-that scored best on the way. Interrupted, the same command continues; another budget or another seed adds to what is there.
+Every recipe trains as its preset "small" has it, but for as many rounds as the budget holds: the whole schedule, phases and all, is rehearsed in a
+few rounds, and their time says how many. What rehearsing and scoring take is not counted. Kept are the last state and the one that scored best on
+the way. Interrupted, the same command continues; another budget or another seed adds to what is there.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import torch
 from torch import Tensor
 
 from saddlepoint.data.arrays import ArrayDataset
+from saddlepoint.data.records import Dataset
 from saddlepoint.data.sources import open_data
 from saddlepoint.draws import derive_seed
 from saddlepoint.errors import NotFiniteError, UsageError
@@ -40,6 +42,7 @@ from saddlepoint.training.storage import write_bytes
 from saddlepoint.zoo.catalogue import find_recipe
 
 ARMS = ("dcgan", "diffaugment", "sngan", "wgan-gp", "progan", "stylegan2", "stylegan2-ada", "r3gan")
+REHEARSED = 48  # rounds
 LOOKS = 8  # quick scores on the way, evenly in the budget
 COLUMNS = {"fd": ("FD-Lite0", "{:.0f}"), "kd": ("KID-Lite0 x 1000", "{:.1f}"), "precision": ("precision", "{:.2f}"), "recall": ("recall", "{:.2f}")}
 SHOWN = 24  # samples of each run in the picture
@@ -70,22 +73,23 @@ def image_run(job: dict[str, Any]) -> dict[str, Any]:
         "best" and "last": scores of those states; "floor": of real against real, with the same numbers; "looks": quick scores on the way; "rounds",
         "images_seen", "cpu_sec"; "stopped": why it ended early, or None.
     """
-    recipe = find_recipe(job["recipe"])
-    config = replace(recipe.preset(job["preset"]), resolution=job["resolution"], **job["settings"])
+    budget_sec = 60 * job["cpu_minutes"]
     data = open_data(job["data"], resolution=job["resolution"])
-    prepared = recipe.prepare(config, data) if recipe.prepare else data
-    torch.manual_seed(derive_seed(job["seed"], "initialisation"))
-    game = recipe.game(config, prepared)
+    rehearsed = time.process_time()
+    game, prepared, config = _start(job, data, REHEARSED)
+    play(game, prepared, rounds=REHEARSED, batch=config.batch, seed=job["seed"], every=REHEARSED)
+    rehearsed = time.process_time() - rehearsed
+    game, prepared, config = _start(job, data, max(round(budget_sec / rehearsed * REHEARSED), 1))
     assert isinstance(game, Samples) and isinstance(data, ArrayDataset)
     scorer = QuickScorer(data)
     looks: list[dict[str, Any]] = []
     best = (float("inf"), {name: value.clone() for name, value in game.state_dict().items()}, 0)
-    budget = _Budget(60 * job["cpu_minutes"])
+    budget = _Budget(budget_sec)
 
     def watch(done: int) -> None:
         nonlocal best
         over = budget.used >= budget.seconds
-        if not (over or budget.used >= budget.seconds * (len(looks) + 1) / LOOKS):
+        if not (over or done == config.rounds or budget.used >= budget.seconds * (len(looks) + 1) / LOOKS):
             return
         start = time.process_time()
         score = scorer.score(draw_samples(game, scorer.num_fake, seed=job["seed"]))
@@ -109,6 +113,15 @@ def image_run(job: dict[str, Any]) -> dict[str, Any]:
     game.load_state_dict(best[1])
     found = {"last": last, "best": judge(game, job, "best") | {"rounds": best[2]}, "floor": judge.floor, "looks": looks}
     return found | (looks[-1] if looks else {}) | {"stopped": stopped}
+
+
+def _start(job: dict[str, Any], data: Dataset, rounds: int) -> tuple[Game, Dataset, Any]:
+    """The game of a run before its first round, its data and its configuration."""
+    recipe = find_recipe(job["recipe"])
+    config = replace(recipe.preset(job["preset"]), **({"resolution": job["resolution"], "rounds": rounds} | job["settings"]))
+    prepared = recipe.prepare(config, data) if recipe.prepare else data
+    torch.manual_seed(derive_seed(job["seed"], "initialisation"))
+    return recipe.game(config, prepared), prepared, config
 
 
 class Judge:
@@ -149,17 +162,7 @@ def jobs(given: argparse.Namespace) -> list[dict[str, Any]]:
     """Every recipe before the next seed."""
     common = {"data": given.data, "resolution": given.resolution, "cpu_minutes": given.cpu_minutes, "judged": given.judged}
     common |= {"folder": str(given.work), "preset": "small"}
-    lengths = dict(given.rounds)
-    settings = {recipe: {"rounds": lengths[recipe]} if recipe in lengths else {} for recipe in given.recipes}
-    return [common | {"recipe": recipe, "settings": settings[recipe], "seed": seed} for seed in range(given.seeds) for recipe in given.recipes]
-
-
-def length(text: str) -> tuple[str, int]:
-    """Read RECIPE=ROUNDS."""
-    name, _, rounds = text.partition("=")
-    if not (name and rounds.isdigit() and int(rounds)):
-        raise argparse.ArgumentTypeError(f"RECIPE=ROUNDS is needed, as progan=2600; {text!r} came")
-    return name, int(rounds)
+    return [common | {"recipe": recipe, "settings": {}, "seed": seed} for seed in range(given.seeds) for recipe in given.recipes]
 
 
 def table(records: Sequence[Record]) -> str:
@@ -180,14 +183,14 @@ def page(records: Sequence[Record], given: argparse.Namespace, about: dict[str, 
     """The table with the protocol that it was made under."""
     judged = min(given.judged, len(open_data(given.data, resolution=given.resolution)) // 2)
     stopped = [f"`{record['job']['recipe']}` seed {record['job']['seed']}: {record['stopped']}" for record in records if record["stopped"]]
-    lengths = f" --rounds {' '.join(f'{name}={rounds}' for name, rounds in given.rounds)}" if given.rounds else ""
+    recipes = "" if tuple(given.recipes) == ARMS else f" --recipes {' '.join(given.recipes)}"
     parts = [
         f"{given.data} at {given.resolution} pixels, {given.cpu_minutes:g} minutes of the processor a run (scoring aside), preset small, seeds 0 to "
         f"{given.seeds - 1}; median (least to most). {judged} samples against {judged} real images, features of EfficientNet-Lite0 at 128 pixels; "
         "*real images* is as many others. Best is the state with the best of "
         f"{LOOKS} quick scores on the way. KID is the unbiased estimate, and the order of the table.",
         f"Made by `python -m saddlepoint.studies.images --data {given.data} --resolution {given.resolution} --cpu-minutes "
-        f"{given.cpu_minutes:g} --seeds {given.seeds}{lengths}` at commit {about['commit'] or 'unknown'} on {about['hardware']}, one thread a run, "
+        f"{given.cpu_minutes:g} --seeds {given.seeds}{recipes}` at commit {about['commit'] or 'unknown'} on {about['hardware']}, one thread a run, "
         f"torch {about['versions']['torch']}.",
         *(["Ended early: " + "; ".join(stopped) + "."] if stopped else []),
         table(records),
@@ -228,7 +231,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--cpu-minutes", type=float, default=10, help="of the processor, for each run")
     parser.add_argument("--seeds", type=int, default=1, help="runs of each recipe")
     parser.add_argument("--recipes", nargs="+", default=ARMS)
-    parser.add_argument("--rounds", nargs="+", type=length, default=[], metavar="RECIPE=ROUNDS", help="the length of its schedule")
     parser.add_argument("--judged", type=int, default=900, help="samples that are scored, and real images")
     parser.add_argument("--processes", type=int, default=1, help="runs at once, one thread each")
     parser.add_argument("--work", type=Path, default=Path("runs/images"), help="folder of finished runs")
