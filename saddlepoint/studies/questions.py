@@ -35,6 +35,7 @@ class Questions:
         scores: question -> names of what is measured.
         work: a function of a module; a job with "question", "arm", "seed" and "rounds" -> {"scores": name -> value or None, ...}.
         pictures: question -> a function of its records that draws them into a PNG file.
+        notes: question -> a function of its records that writes Markdown beneath its table.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Questions:
     scores: Mapping[str, Sequence[str]]
     work: Callable[[Job], Record]
     pictures: Mapping[str, Callable[[Sequence[Record], Path], None]] = field(default_factory=dict)
+    notes: Mapping[str, Callable[[Sequence[Record]], str]] = field(default_factory=dict)
 
 
 Watch = Callable[[Any, int], None]
@@ -95,12 +97,14 @@ def answer(study: Questions, arguments: list[str] | None = None) -> int:
     ]
     with tempfile.TemporaryDirectory() as aside:
         records = run_missing(study.work, jobs, given.keep or Path(aside) / "runs.jsonl", processes=given.processes)
-    text = "\n".join(f"{question}, {rounds[question]} rounds\n\n{as_table(study, records, question)}" for question in given.questions)
-    write_text(text, given.out)
+    of = {question: [record for record in records if record["job"]["question"] == question] for question in given.questions}
+    parts = [f"{question}, {rounds[question]} rounds\n\n{as_table(study, of[question], question)}" for question in of]
+    notes = [f"\n{study.notes[question](of[question])}\n" if question in study.notes else "" for question in of]
+    write_text("\n".join(part + note for part, note in zip(parts, notes, strict=True)), given.out)
     for question, draw in study.pictures.items():
-        if given.pictures is not None and question in given.questions:
+        if given.pictures is not None and question in of:
             given.pictures.mkdir(parents=True, exist_ok=True)
-            draw([record for record in records if record["job"]["question"] == question], given.pictures / f"{study.name}-{question}.png")
+            draw(of[question], given.pictures / f"{study.name}-{question}.png")
     return 0
 
 
