@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from torch import nn
 
 from saddlepoint.data.records import Dataset
+from saddlepoint.errors import UsageError
 from saddlepoint.games.adversarial import AdversarialConfig, AdversarialGame
 from saddlepoint.games.player import Adam
 from saddlepoint.networks.array import DiscriminatorArray, ProjectionDiscriminator, ProjectionGenerator
@@ -26,16 +28,30 @@ class RPGANConfig(AdversarialConfig):
     """One generator against many discriminators, each behind its own fixed random projection.
 
     Attributes:
-        num_discriminators: K; 1 is the baseline, a single discriminator on the full sample.
+        num_discriminators: K; with 1 ``single`` counts.
+        single: what a single discriminator sees: the "whole" sample, which is the baseline, or a "projection" as each of several does.
         width: channels of G's smallest map, or units on points.
         d_width: channels of each discriminator's first layer, or units on points.
         projected_dim: numbers that a discriminator of points sees.
     """
 
     num_discriminators: int = 48
+    single: Literal["whole", "projection"] = "whole"
     width: int = 1024
     d_width: int = 128
     projected_dim: int = 1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.single == "projection" and self.num_discriminators > 1:
+            raise UsageError(
+                f"--single says what one discriminator sees; there are {self.num_discriminators}, each behind its projection. Leave it out."
+            )
+
+    @property
+    def projects(self) -> bool:
+        """Whether the discriminators see projections."""
+        return self.num_discriminators > 1 or self.single == "projection"
 
 
 def networks(config: RPGANConfig, data: Dataset) -> Pair:
@@ -45,11 +61,11 @@ def networks(config: RPGANConfig, data: Dataset) -> Pair:
     ds: list[Discriminator]
     if data.spec.kind == "points":
         d = math.prod(data.spec.shape)
-        views = [RandomVectorProjection(d, config.projected_dim) if k > 1 else nn.Identity() for _ in range(k)]
-        ds = [MLPDiscriminator((config.projected_dim if k > 1 else d,), width=config.d_width) for _ in range(k)]
+        views = [RandomVectorProjection(d, config.projected_dim) if config.projects else nn.Identity() for _ in range(k)]
+        ds = [MLPDiscriminator((config.projected_dim if config.projects else d,), width=config.d_width) for _ in range(k)]
         return MLPGenerator(config.latent_dim, data.spec.shape, width=config.width), DiscriminatorArray(ds, views)
     shape = image_shape(data.spec)
-    projections = [RandomProjection(shape[0]) for _ in range(k)] if k > 1 else []
+    projections = [RandomProjection(shape[0]) for _ in range(k)] if config.projects else []
     seen = projections[0].output_shape(*shape[1:]) if projections else shape
     views = [*projections] or [nn.Identity()]
     ds = [ProjectionDiscriminator(seen, width=config.d_width) for _ in range(k)]

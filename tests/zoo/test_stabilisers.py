@@ -150,6 +150,10 @@ def test_rpgan_discriminators_see_fixed_projections_and_are_logged_one_by_one(ma
     single, _, _ = make("rpgan", "single", images(3, 32), width=8, d_width=4)
     assert isinstance(single.discriminator.projections[0], nn.Identity)
     assert single.judge(torch.zeros(2, 3, 32, 32)).logits.shape == (2, 1)
+    one, _, _ = make("rpgan", "single", images(3, 32), width=8, d_width=4, single="projection")
+    assert one.discriminator.projections[0].filters.shape == (1, 3, 8, 8) and one.judge(torch.zeros(2, 3, 32, 32)).logits.shape == (2, 1)
+    with pytest.raises(UsageError, match="what one discriminator sees; there are 6"):
+        make("rpgan", "small", images(3, 32), single="projection")
 
 
 @pytest.mark.parametrize(
