@@ -24,6 +24,7 @@ from saddlepoint.errors import UsageError
 from saddlepoint.games.game import Game, Loss, Turn, halflife_decay, turn
 from saddlepoint.games.player import Adam, Clock, Optimizer, linear_decay
 from saddlepoint.games.settings import AdversarialConfig as AdversarialConfig
+from saddlepoint.games.settings import check_verdicts
 from saddlepoint.games.terms import Judge, Scene, Term
 from saddlepoint.networks.base import Judgement, mixes_samples
 from saddlepoint.networks.spectral import refresh_spectral_norms
@@ -74,8 +75,8 @@ class AdversarialGame(Game):
         self.generator, self.discriminator = generator, discriminator
         self.view, self.view_fakes, self.real_view = view, view_fakes, real_view
         self.terms = nn.ModuleList(terms)
-        self.opponent, self.adversarial_weight = opponent, adversarial_weight
-        self.d_steps = d_steps or (lambda clock: config.d_steps)
+        self.opponent, self.adversarial_weight, self.d_steps = opponent, adversarial_weight, d_steps or (lambda clock: config.d_steps)
+        check_verdicts(view, objective)
         self.joint = not mixes_samples(discriminator) and view_fakes != "never"
         settings = {name: dict((players or {}).get(name, {})) for name in ("discriminator", "generator")}
         for name in settings:
@@ -126,7 +127,7 @@ class AdversarialGame(Game):
         scene = self._scene(batch, x_real=x_real, x_fake=x_fake, real=real, fake=fake, labels=labels, fake_labels=fake_labels)
         opinion = self.objective.opinion(real.logits.detach(), fake.logits.detach())
         if isinstance(self.view, WatchfulView):
-            opinion |= self.view.watch(real.logits.detach())
+            opinion |= self.view.watch(self.objective.verdict(real.logits.detach()))
         return self._with_terms(loss, terms, scene).watch(**opinion)
 
     @turn("generator", batch="same")
@@ -213,8 +214,7 @@ class AdversarialGame(Game):
 
     def _truncated(self, z: Tensor, threshold: float) -> Tensor:
         if self.config.latent != "normal" or threshold <= 0:
-            given = f"this one draws {self.config.latent} numbers and was given {threshold}"
-            raise UsageError(f"Truncation needs a generator of normal latents and a threshold above 0; {given}. Leave it out.")
+            raise UsageError(f"Truncation needs a generator of normal latents and a threshold above 0; {self.config.latent} and {threshold} came.")
         return truncated_normal(z, threshold)
 
     def before_turn(self, turn: Turn) -> None:
@@ -225,11 +225,13 @@ class AdversarialGame(Game):
     def after_turn(self, turn: Turn, values: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """Let the objective and the terms move their running state."""
         logged: dict[str, Tensor] = {}
-        others: list[Any] = [self.objective, self.view, *(term for term in self.terms if not getattr(term, "alone", False))]
+        others: list[Any] = [self.objective, *(term for term in self.terms if not getattr(term, "alone", False))]
         parts = self._terms(turn.player, alone=True) if turn.name.endswith("regularisation") else others
         for part in parts:
             if hasattr(part, "after_turn"):
                 logged |= part.after_turn(turn.player, values) or {}
+        if isinstance(self.view, WatchfulView):
+            logged |= self.view.after_turn(turn.player, values, self.clock.batch)
         return logged
 
     def update_averages(self, turn: Turn) -> None:
@@ -255,8 +257,7 @@ class AdversarialGame(Game):
 
     def labels_of(self, batch: Batch) -> Tensor | None:
         """Labels of the real records, where anything in this game looks at them."""
-        needed = self.conditional or self.objective.needs_labels
-        return batch["label"] if needed else None
+        return batch["label"] if self.conditional or self.objective.needs_labels else None
 
     def draw_labels(self, n: int, draws: Draws) -> Tensor | None:
         """What n samples are asked to be, where the players are told."""
@@ -294,7 +295,6 @@ class AdversarialGame(Game):
         both_labels = None if labels is None or fake_labels is None else torch.cat([labels, fake_labels])
         with self.draws.together(2):
             both = self.judge(torch.cat([x_real, x_fake]), both_labels)
-        sizes = [len(x_real), len(x_fake)]
-        parts = [(None, None) if part is None else torch.split(part, sizes) for part in both]
+        parts = [(None, None) if part is None else torch.split(part, [len(x_real), len(x_fake)]) for part in both]
         real, fake = (Judgement(*(part[side] for part in parts)) for side in (0, 1))  # type: ignore[arg-type]
         return real, fake

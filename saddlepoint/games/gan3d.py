@@ -84,6 +84,8 @@ class GAN3DGame(AdversarialGame):
 
     def __init__(self, config: GAN3DConfig, generator: nn.Module, discriminator: nn.Module, objective: Objective) -> None:
         super().__init__(config, generator, discriminator, objective, real_view=UprightTurns(config.turns) if config.turns != "none" else None)
+        if config.augmentation is not None:
+            raise UsageError("Adaptive augmentation is of images, and these are volumes: leave --augmentation out, or use --turns any.")
         self.settings = config
         self.register_buffer("last_accuracy", torch.zeros((), dtype=torch.float64))
         self._rests = False

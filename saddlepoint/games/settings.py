@@ -5,8 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from torch import nn
+
 from saddlepoint.errors import UsageError
 from saddlepoint.games.player import SGD, Adam, RMSprop
+from saddlepoint.objectives.objective import Objective
+from saddlepoint.views.ada import ADA
+from saddlepoint.views.watchful import WatchfulView
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +64,7 @@ class AdversarialConfig(GameConfig):
         ema_halflife_kimg: half-life of the generator's average in thousands of images; None keeps no average.
         ema_rampup: bounds that half-life by this share of the images seen; None does not.
         augment: DiffAugment policy such as "color,translation,cutout" (Zhao et al. 2020); "" is off.
+        augmentation: adaptive augmentation, whose probability follows D's overfitting (Karras et al. 2020); None is off.
     """
 
     latent_dim: int = 100
@@ -73,6 +79,7 @@ class AdversarialConfig(GameConfig):
     ema_halflife_kimg: float | None = None
     ema_rampup: float | None = None
     augment: str = ""
+    augmentation: ADA | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -87,3 +94,16 @@ class AdversarialConfig(GameConfig):
     def reads_a_round(self) -> int:
         """One a discriminator turn; the generator's looks at the same records."""
         return self.d_steps
+
+
+def check_verdicts(view: nn.Module | None, objective: Objective) -> None:
+    """Refuse a watchful view before a D whose logits do not say by themselves whether a sample is real.
+
+    Raises:
+        UsageError: for one of a critic, an energy or a relativistic D.
+    """
+    if isinstance(view, WatchfulView) and not objective.decides:
+        raise UsageError(
+            f"Adaptive augmentation follows the sign of D's verdict, and under {type(objective).__name__} D's numbers have no zero between real and "
+            "fake. Leave --augmentation out; --augment color,translation,cutout needs no verdict."
+        )

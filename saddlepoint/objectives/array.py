@@ -30,6 +30,11 @@ class DiscriminatorArray(Objective):
         if self.each.needs_real_in_generator:
             raise UsageError(f"An array of discriminators needs an objective whose generator sees fakes only; came {type(self.each).__name__}.")
 
+    @property
+    def decides(self) -> bool:  # type: ignore[override]
+        """As the objective of one."""
+        return self.each.decides
+
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor, labels: Tensor | None = None) -> Tensor:
         """Sum over the discriminators, [n]."""
         return self.each.discriminator(real_logits, fake_logits, labels).flatten(1).sum(1)  # n k -> n
@@ -41,6 +46,10 @@ class DiscriminatorArray(Objective):
     def score(self, logits: Tensor) -> Tensor:
         """Mean realness over the discriminators, [n]."""
         return self.each.score(logits).flatten(1).mean(1)
+
+    def verdict(self, logits: Tensor) -> Tensor:
+        """Of every discriminator, [n, k]."""
+        return self.each.verdict(logits)
 
     def watch(self, real_logits: Tensor, fake_logits: Tensor) -> dict[str, Tensor]:
         """The loss of each discriminator: none of them should come to tell perfectly."""

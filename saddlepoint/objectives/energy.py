@@ -72,6 +72,7 @@ class EnergyMargin(Objective):
     """
 
     saturates = False
+    decides = False
 
     margin: float
 

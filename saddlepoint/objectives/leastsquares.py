@@ -64,3 +64,7 @@ class LeastSquares(Objective):
     def generator(self, fake_logits: Tensor, real_logits: Tensor | None = None, labels: Tensor | None = None) -> Tensor:
         """Half the squared error from c."""
         return generator(fake_logits, self.c)
+
+    def verdict(self, logits: Tensor) -> Tensor:
+        """Distance from the middle between a and b, positive on the side of b."""
+        return (logits - (self.a + self.b) / 2) * (1.0 if self.b > self.a else -1.0)

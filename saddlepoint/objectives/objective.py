@@ -33,11 +33,14 @@ class Objective(ABC):
         needs_labels: whether ``discriminator`` needs the classes of the real samples.
         saturates: whether a discriminator that separates real from fake perfectly leaves the generator without a slope; a critic of a distance, or an
             energy, does not.
+        decides: whether D's logits have a place of their own between real and fake. Those of a critic, an energy or a relativistic D mean nothing by
+            themselves, only against others.
     """
 
     needs_real_in_generator: ClassVar[bool] = False
     needs_labels: ClassVar[bool] = False
     saturates: ClassVar[bool] = True
+    decides: ClassVar[bool] = True
 
     @abstractmethod
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor, labels: Tensor | None = None) -> Tensor:
@@ -62,6 +65,10 @@ class Objective(ABC):
     def score(self, logits: Tensor) -> Tensor:
         """Realness for the display, higher is more real: the logits themselves unless a class says otherwise."""
         return logits
+
+    def verdict(self, logits: Tensor) -> Tensor:
+        """Above 0 where D takes a sample for real, below where for fake; only where D ``decides``: the score itself unless a class says otherwise."""
+        return self.score(logits)
 
     def watch(self, real_logits: Tensor, fake_logits: Tensor) -> dict[str, Tensor]:
         """Scalars worth logging in the discriminator's turn beside its loss: none unless a class says otherwise."""

@@ -65,6 +65,7 @@ class Relativistic(Objective):
     """RpGAN ("paired"), RaGAN ("logistic"), RaLSGAN ("least-squares") or RaHingeGAN ("hinge"); G minimises D's loss with the roles exchanged."""
 
     needs_real_in_generator: ClassVar[bool] = True
+    decides: ClassVar[bool] = False
     form: Form = "paired"
 
     def __post_init__(self) -> None:

@@ -33,6 +33,7 @@ class Wasserstein(Objective):
     """min_G max_{|C|_L <= 1} E C(x) - E C(G(z)), Arjovsky et al. 2017; the game holds C Lipschitz by clipping or a penalty."""
 
     saturates = False
+    decides = False
 
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor, labels: Tensor | None = None) -> Tensor:
         """C(G(z)) - C(x)."""

@@ -126,20 +126,19 @@ class Augment(View):
         return f"{self.named!r}, p={float(self.p):.4g}"
 
 
-class ADA(Augment, WatchfulView):
+class AdaptiveAugment(Augment, WatchfulView):
     """The augmentation whose p follows the share of real samples that D is sure of.
 
     .. math:: r_t = \\mathrm{E}[\\mathrm{sign}(D(x_\\mathrm{real}))]
 
-    Every ``interval`` discriminator turns p rises where r_t, over these turns, is above ``target``, and falls where it is below: by
-    batch * interval / (speed_kimg * 1000), so that p needs ``speed_kimg`` thousand real images from 0 to 1 (Section 3.1; the released code).
+    Every ``interval`` discriminator turns p rises where r_t, over these turns, is above ``target``, and falls where it is below: by the real images
+    of these turns over ``speed_kimg`` thousand, which are what p needs from 0 to 1 (Section 3.1; the released code).
     The paper finds the augmentations to leak into the samples where p stays above 0.8: ``cap`` is the most that p may become.
 
     Logged in the discriminator's turns: ``sign``, which is r_t, and ``ada_p``; ``ada_capped`` is 1 while the cap holds p back.
 
     Args:
         policy: as :func:`policy_of` reads it, or a :class:`Policy`.
-        batch: real records in the whole batch of a turn.
         p: where p starts.
         target: of r_t; None keeps p where it is, and r_t is only logged.
         interval: discriminator turns between two changes of p.
@@ -149,12 +148,12 @@ class ADA(Augment, WatchfulView):
 
     sign_sum: Tensor
     turns: Tensor
+    images: Tensor
 
     def __init__(
         self,
         policy: str | Policy = "bgc",
         *,
-        batch: int,
         p: float = 0.0,
         target: float | None = 0.6,
         interval: int = 4,
@@ -162,37 +161,67 @@ class ADA(Augment, WatchfulView):
         cap: float = 1.0,
     ) -> None:
         super().__init__(policy, p=p)
-        if not 0 <= cap <= 1 or p > cap:
-            raise UsageError(f"The cap of p must be between its start {p} and 1; it is {cap}.")
-        if interval < 1 or speed_kimg <= 0:
-            raise UsageError(f"ADA needs an interval of at least 1 turn and a positive speed_kimg; came {interval} and {speed_kimg}.")
-        self.batch, self.target, self.interval, self.speed_kimg, self.cap = batch, target, interval, speed_kimg, cap
-        for name in ("sign_sum", "turns"):
+        self.target, self.interval, self.speed_kimg, self.cap = target, interval, speed_kimg, cap
+        for name in ("sign_sum", "turns", "images"):
             self.register_buffer(name, torch.zeros(()))
 
-    def watch(self, real_logits: Tensor) -> dict[str, Tensor]:
-        """r_t on these samples, for the log and for :meth:`after_turn`; ``real_logits`` has shape [n, ...]."""
-        return {"sign": real_logits.detach().sign().mean()}
+    def watch(self, verdict: Tensor) -> dict[str, Tensor]:
+        """r_t on these samples, for the log and for :meth:`after_turn`; ``verdict`` has shape [n, ...]."""
+        return {"sign": verdict.detach().sign().mean()}
 
     @torch.no_grad()
-    def after_turn(self, player: str, values: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    def after_turn(self, player: str, values: Mapping[str, Tensor], images: int) -> Mapping[str, Tensor]:
         """Take r_t of a discriminator's turn into account, and move p where it is time; returns p for the log."""
         if player != "discriminator" or f"{player}/sign" not in values:
             return {}
         self.sign_sum += values[f"{player}/sign"]
         self.turns += 1
+        self.images += images
         logged = {f"{player}/ada_p": self.p.clone()}
         if self.target is None:
             return logged
         due = self.turns >= self.interval
         direction = (self.sign_sum / self.turns - self.target).sign()
-        wanted = self.p + due * direction * (self.batch * self.interval / (self.speed_kimg * 1000))
+        wanted = self.p + due * direction * self.images / (self.speed_kimg * 1000)
         self.p.copy_(wanted.clamp(0, self.cap))
         logged |= {f"{player}/ada_p": self.p.clone(), f"{player}/ada_capped": (self.p >= self.cap).to(self.p)}
-        for state in (self.sign_sum, self.turns):
+        for state in (self.sign_sum, self.turns, self.images):
             state.mul_(~due)
         return logged
 
     def extra_repr(self) -> str:
         """What the view is made from, for the printed module."""
         return f"{super().extra_repr()}, target={self.target}, interval={self.interval}, speed_kimg={self.speed_kimg:g}, cap={self.cap:g}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ADA:
+    """Adaptive augmentation as a setting of a game: Section 3 of the paper, the released constants.
+
+    Attributes:
+        policy: groups of augmentations: blit, geom, color, filter, noise and cutout joined by commas, or bg, bgc, bgcf, bgcfn, bgcfnc.
+        p: probability of each augmentation when training begins.
+        target: of r_t, the mean sign of D's verdict on real images, which p follows; None keeps p where it is.
+        interval: discriminator turns from one change of p to the next.
+        speed_kimg: thousands of real images in which p can go from 0 to 1; the release takes 100 to train on from another run.
+        cap: largest p; the paper sees augmentations leak into the samples from about .8 on.
+    """
+
+    policy: str = "bgc"
+    p: float = 0.0
+    target: float | None = 0.6
+    interval: int = 4
+    speed_kimg: float = 500.0
+    cap: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Refuse what names no augmentation or no probability."""
+        policy_of(self.policy)
+        if not 0 <= self.p <= self.cap <= 1:
+            raise UsageError(f"ADA's p and its cap are probabilities, p at most the cap; came {self.p} and {self.cap}.")
+        if self.interval < 1 or self.speed_kimg <= 0:
+            raise UsageError(f"ADA needs an interval of at least 1 turn and a positive speed_kimg; came {self.interval} and {self.speed_kimg}.")
+
+    def build(self) -> AdaptiveAugment:
+        """The view in front of D."""
+        return AdaptiveAugment(**vars(self))

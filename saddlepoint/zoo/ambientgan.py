@@ -168,8 +168,9 @@ def ambient_game(config: AmbientConfig, data: Dataset, measurement: nn.Module | 
 
 def _vector_critic(config: AmbientConfig, shape: tuple[int, ...], classes: int | None) -> Discriminator:
     """The critic of vectors: the paper's for the DCGAN game; without batch norm, which the penalty forbids, an MLP of three layers."""
-    if len(shape) != 1 or config.augment:
-        raise UsageError(f"Measurements are images or vectors, and only images can be augmented; {list(shape)} and augment={config.augment!r} came.")
+    if len(shape) != 1 or config.augment or config.augmentation:
+        came = f"{list(shape)}, augment {config.augment!r} and augmentation {config.augmentation} came"
+        raise UsageError(f"Measurements are images or vectors, and only images can be augmented; {came}.")
     if config.game == "dcgan":
         return VectorDiscriminator(shape[0], num_classes=classes)
     return MLPDiscriminator(shape, width=4 * config.width)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from saddlepoint.data.records import Dataset, to_device
+from saddlepoint.errors import UsageError
 from saddlepoint.games.adversarial import AdversarialConfig, AdversarialGame
 from saddlepoint.games.player import Adam
 from saddlepoint.games.terms import Term
@@ -23,6 +24,10 @@ Config = TypeVar("Config", bound=AdversarialConfig)
 
 def view_of(config: AdversarialConfig) -> nn.Module | None:
     """The augmentation in front of D that the configuration asks for."""
+    if config.augment and config.augmentation is not None:
+        raise UsageError(f"D sees images behind one augmentation: --augment {config.augment} and --augmentation ADA were given. Leave one out.")
+    if config.augmentation is not None:
+        return config.augmentation.build()
     return DiffAugment(config.augment) if config.augment else None
 
 

@@ -129,6 +129,8 @@ def num_classes(config: R3GANConfig, data: Dataset) -> int | None:
 )
 def r3gan(config: R3GANConfig, data: Dataset) -> PairedGame:
     """The paired game with R1 and R2."""
+    if config.augmentation is not None:
+        raise UsageError("R3GAN's D says only which of two is more real, and adaptive augmentation needs a verdict on one. Choose --final-p instead.")
     shape, classes = image_shape(data.spec), num_classes(config, data)
     sizes: dict[str, Any] = {"full": config.full_stages, "blocks": config.blocks, "group_width": config.group_width, "num_classes": classes}
     players = {

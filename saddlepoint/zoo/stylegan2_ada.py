@@ -5,47 +5,30 @@ The presets are those of the authors' release. Its gamma by rule and its other g
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from saddlepoint.data.records import Dataset
 from saddlepoint.errors import UsageError
 from saddlepoint.games.adversarial import AdversarialGame
-from saddlepoint.views.ada import ADA, policy_of
+from saddlepoint.views.ada import ADA
 from saddlepoint.zoo.catalogue import recipe
 from saddlepoint.zoo.stylegan2 import CIFAR, RELEASE, SMALL, StyleGAN2Config, networks, optimizers, play
 
 
 @dataclass(frozen=True, kw_only=True)
 class StyleGAN2ADAConfig(StyleGAN2Config):
-    """Section 3 and Appendix C of the paper; the networks and the game are StyleGAN2's.
+    """Section 3 and Appendix C of the paper; the networks and the game are StyleGAN2's, the augmentation is the common setting ``augmentation``."""
 
-    Attributes:
-        ada_policy: groups of augmentations: blit, geom, color, filter, noise and cutout joined by commas, or bg, bgc, bgcf, bgcfn, bgcfnc.
-        ada_p: probability of each augmentation when training begins.
-        ada_target: of r_t, the mean sign of D on real images, which p follows; None keeps p where it is.
-        ada_interval: discriminator turns from one change of p to the next.
-        ada_speed_kimg: thousands of real images in which p can go from 0 to 1; the release takes 100 to train on from another run.
-        ada_cap: largest p; the paper sees augmentations leak into the samples from about .8 on.
-    """
-
-    ada_policy: str = "bgc"
-    ada_p: float = 0.0
-    ada_target: float | None = 0.6
-    ada_interval: int = 4
-    ada_speed_kimg: float = 500.0
-    ada_cap: float = 1.0
+    augmentation: ADA | None = field(default_factory=ADA)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        policy_of(self.ada_policy)
-        if self.augment:
-            raise UsageError(f"StyleGAN2-ADA augments by its own policy, {self.ada_policy}; --augment {self.augment} was given too. Leave it out.")
         if self.first_level is not None:
-            raise UsageError("StyleGAN2-ADA does not grow: its augmentation follows one batch size. Leave --first-level out.")
+            raise UsageError("StyleGAN2-ADA does not grow. Leave --first-level out.")
 
 
 def _with_ada(config: StyleGAN2Config, **changes: object) -> StyleGAN2ADAConfig:
-    return StyleGAN2ADAConfig(**(vars(config) | changes))
+    return StyleGAN2ADAConfig(**(vars(config) | {"augmentation": ADA()} | changes))
 
 
 def guessed(resolution: int, gpus: int = 1) -> StyleGAN2ADAConfig:
@@ -73,7 +56,7 @@ def guessed(resolution: int, gpus: int = 1) -> StyleGAN2ADAConfig:
 
 PAPER256 = _with_ada(RELEASE, resolution=256, r1_gamma=1.0, stddev_group=8, ema_halflife_kimg=20.0, mirror=False)
 CIFAR_ADA = _with_ada(CIFAR)
-SMALL_ADA = _with_ada(SMALL, ada_speed_kimg=20.0, ada_cap=0.8)  # a run of 32 thousand images leaves p no 500 thousand to rise in
+SMALL_ADA = _with_ada(SMALL, augmentation=ADA(speed_kimg=20.0, cap=0.8))  # a run of 32 thousand images leaves p no 500 thousand to rise in
 
 
 @recipe(
@@ -90,19 +73,12 @@ SMALL_ADA = _with_ada(SMALL, ada_speed_kimg=20.0, ada_cap=0.8)  # a run of 32 th
         "conditional": replace(CIFAR_ADA, conditional=True),
         "auto": guessed(256),
         "small": SMALL_ADA,
-        "small-none": replace(SMALL_ADA, ada_target=None),
+        "small-none": replace(SMALL_ADA, augmentation=ADA(target=None)),
         "small-conditional": replace(SMALL_ADA, conditional=True),
     },
 )
 def stylegan2_ada(config: StyleGAN2ADAConfig, data: Dataset) -> AdversarialGame:
     """StyleGAN2's game behind the adaptive augmentation."""
-    view = ADA(
-        config.ada_policy,
-        batch=config.batch,
-        p=config.ada_p,
-        target=config.ada_target,
-        interval=config.ada_interval,
-        speed_kimg=config.ada_speed_kimg,
-        cap=config.ada_cap,
-    )
-    return play(config, data, networks(config, data), view=view)
+    if config.augmentation is None:
+        raise UsageError("StyleGAN2-ADA without its augmentation is StyleGAN2: choose the recipe stylegan2, or --preset small-none, which logs r_t.")
+    return play(config, data, networks(config, data))

@@ -37,6 +37,7 @@ from saddlepoint.training.run import REQUIRED, Run
 from saddlepoint.training.session import Session
 from saddlepoint.training.together import Group, together
 from saddlepoint.training.trainer import Trainer, TrainerConfig
+from saddlepoint.views.ada import ADA
 from saddlepoint.views.diffaugment import DiffAugment
 
 PLAN = Plan(steps=6, log_every=1, preview_every=0, score_every=0, checkpoint_every=3, keep_every=3)
@@ -69,11 +70,12 @@ def penalty() -> AdversarialGame:
 
 
 def memories() -> AdversarialGame:
-    """Terms with running means, a lazy one, another optimiser."""
+    """Terms with running means, a lazy one, another optimiser, an augmentation that follows D."""
     config = dataclasses.replace(CONFIG, discriminator_optimizer=RMSprop(lr=1e-3))
     generator, discriminator = networks()
     terms = [LeCam(0.3), R1(2.0, every=2), HistoricalAveraging("generator", generator, 0.1)]
-    return AdversarialGame(config, generator, discriminator, NonSaturating(), terms=terms)
+    view = ADA(p=0.4, target=0.1, interval=2, speed_kimg=0.2).build()
+    return AdversarialGame(config, generator, discriminator, NonSaturating(), terms=terms, view=view)
 
 
 def batch_norm() -> AdversarialGame:

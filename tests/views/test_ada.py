@@ -8,7 +8,7 @@ from torch import Tensor
 
 from saddlepoint.draws import Draws, use
 from saddlepoint.errors import UsageError
-from saddlepoint.views.ada import ADA, Augment, Policy, policy_of
+from saddlepoint.views.ada import ADA, AdaptiveAugment, Augment, Policy, policy_of
 from saddlepoint.views.chance import Chance
 from saddlepoint.views.colour import Colour
 from saddlepoint.views.geometry import Geometry, draw_affine
@@ -49,10 +49,10 @@ def test_what_does_not_fit_is_refused() -> None:
         Augment("")
     with pytest.raises(UsageError, match=r"between 0 and 1; it is 1.5"):
         Augment(p=1.5)
-    with pytest.raises(UsageError, match=r"between its start 0.5 and 1; it is 0.2"):
-        ADA(batch=4, p=0.5, cap=0.2)
+    with pytest.raises(UsageError, match=r"p at most the cap; came 0.5 and 0.2"):
+        ADA(p=0.5, cap=0.2)
     with pytest.raises(UsageError, match="came 0 and 500"):
-        ADA(batch=4, interval=0)
+        ADA(interval=0)
     with pytest.raises(UsageError, match=r"needs images \[n, c, h, w\]; came \[4, 2\]"):
         Augment(p=0.5)(torch.zeros(4, 2))
 
@@ -143,42 +143,49 @@ def test_turns_by_right_angles_can_be_undone_in_distribution() -> None:
     torch.testing.assert_close(eigenvalues, torch.tensor([1, 1 - p, 1 - p, 1 - p], dtype=torch.float64), rtol=0, atol=0.02)
 
 
-def signs(view: ADA, value: float, turns: int = 1) -> float:
+def signs(view: AdaptiveAugment, value: float, turns: int = 1) -> float:
     for _ in range(turns):
-        logged = view.after_turn("discriminator", {"discriminator/sign": torch.tensor(value)})
+        logged = view.after_turn("discriminator", {"discriminator/sign": torch.tensor(value)}, 50)
     return float(logged["discriminator/ada_p"])
 
 
 def test_p_follows_the_sign_of_d_on_real_samples() -> None:
     """4 turns of 50 images are 200 of the 1000 in which p may go from 0 to 1."""
-    view = ADA(batch=50, target=0.6, interval=4, speed_kimg=1.0)
+    view = AdaptiveAugment(target=0.6, interval=4, speed_kimg=1.0)
     assert [signs(view, 0.9) for _ in range(4)] == pytest.approx([0, 0, 0, 0.2])
     assert [signs(view, 0.9, 4) for _ in range(2)] == pytest.approx([0.4, 0.6])
     assert signs(view, 0.1, 3) == pytest.approx(0.6)
     assert signs(view, 0.9) == pytest.approx(0.4)  # the mean of the four turns, 0.3, is below the target
     assert [signs(view, 0.6, 4)] == pytest.approx([0.4])  # at the target p stays
     assert [signs(view, -1.0, 4) for _ in range(3)] == pytest.approx([0.2, 0.0, 0.0], abs=1e-6)
-    assert view.after_turn("generator", {"generator/adversarial": torch.tensor(1.0)}) == {}
-    assert view.after_turn("discriminator", {"discriminator/r1": torch.tensor(1.0)}) == {}
+    assert view.after_turn("generator", {"generator/adversarial": torch.tensor(1.0)}, 50) == {}
+    assert view.after_turn("discriminator", {"discriminator/r1": torch.tensor(1.0)}, 50) == {}
 
 
 def test_p_stops_at_the_cap_and_says_so() -> None:
-    view = ADA(batch=50, interval=1, speed_kimg=0.1, cap=0.8)
-    first, second = (view.after_turn("discriminator", {"discriminator/sign": torch.tensor(1.0)}) for _ in range(2))
+    view = AdaptiveAugment(interval=1, speed_kimg=0.1, cap=0.8)
+    first, second = (view.after_turn("discriminator", {"discriminator/sign": torch.tensor(1.0)}, 50) for _ in range(2))
     assert [float(each["discriminator/ada_p"]) for each in (first, second)] == pytest.approx([0.5, 0.8])
     assert [float(each["discriminator/ada_capped"]) for each in (first, second)] == [0, 1]
 
 
 def test_a_fixed_p_only_logs() -> None:
-    view = ADA(batch=50, p=0.3, target=None)
+    view = AdaptiveAugment(p=0.3, target=None)
     assert signs(view, 1.0, 8) == pytest.approx(0.3)
     assert view.watch(torch.tensor([1.0, 2.0, -3.0, 0.0]))["sign"] == 0.25
 
 
 def test_the_state_is_the_buffers() -> None:
-    view, other = (ADA(batch=50, speed_kimg=1.0) for _ in range(2))
+    view, other = (ADA(speed_kimg=1.0).build() for _ in range(2))
     signs(view, 0.9, 6)
     other.load_state_dict(view.state_dict())
     assert [signs(view, 0.9) for _ in range(3)] == [signs(other, 0.9) for _ in range(3)]
-    assert sorted(view.state_dict()) == ["p", "sign_sum", "turns"]
+    assert sorted(view.state_dict()) == ["images", "p", "sign_sum", "turns"]
     assert "'bgc', p=0.4, target=0.6, interval=4, speed_kimg=1, cap=1" in repr(view)
+
+
+def test_a_batch_that_changes_moves_p_by_the_images_that_d_has_seen() -> None:
+    view = AdaptiveAugment(interval=2, speed_kimg=1.0)
+    for images in (100, 300):
+        logged = view.after_turn("discriminator", {"discriminator/sign": torch.tensor(1.0)}, images)
+    assert float(logged["discriminator/ada_p"]) == pytest.approx(0.4)

@@ -14,7 +14,7 @@ from saddlepoint.data.records import DataSpec
 from saddlepoint.errors import UsageError
 from saddlepoint.games.adversarial import AdversarialGame
 from saddlepoint.training.trainer import Trainer, TrainerConfig
-from saddlepoint.views.ada import ADA
+from saddlepoint.views.ada import ADA, AdaptiveAugment
 from saddlepoint.zoo.catalogue import find_recipe
 from saddlepoint.zoo.stylegan2_ada import StyleGAN2ADAConfig, guessed, stylegan2_ada
 
@@ -32,10 +32,10 @@ def config(preset: str = "small", **changes: Any) -> StyleGAN2ADAConfig:
     return dataclasses.replace(base, **(tiny | changes))
 
 
-def game_of(settings: StyleGAN2ADAConfig) -> tuple[AdversarialGame, ADA]:
+def game_of(settings: StyleGAN2ADAConfig) -> tuple[AdversarialGame, AdaptiveAugment]:
     torch.manual_seed(0)
     game = stylegan2_ada(settings, data())
-    assert isinstance(game.view, ADA)
+    assert isinstance(game, AdversarialGame) and isinstance(game.view, AdaptiveAugment)
     return game, game.view
 
 
@@ -58,7 +58,7 @@ def test_presets_are_the_release() -> None:
     paper, cifar, auto = (find_recipe("stylegan2-ada").preset(name) for name in ("paper256", "cifar", "auto"))
     for preset in (paper, cifar, auto):
         assert isinstance(preset, StyleGAN2ADAConfig)
-        assert (preset.ada_policy, preset.ada_target, preset.ada_interval, preset.ada_speed_kimg, preset.ada_p) == ("bgc", 0.6, 4, 500, 0)
+        assert preset.augmentation == ADA(policy="bgc", target=0.6, interval=4, speed_kimg=500.0, p=0.0, cap=1.0)
         assert (preset.r1_every, preset.path_every, preset.latent_dim, preset.code_dim, preset.width) == (16, 4, 512, 512, 512)
         for optimizer in (preset.generator_optimizer, preset.discriminator_optimizer):
             assert dataclasses.asdict(optimizer) == {"lr": 0.0025, "beta1": 0.0, "beta2": 0.99, "eps": 1e-8, "weight_decay": 0.0}
@@ -66,6 +66,7 @@ def test_presets_are_the_release() -> None:
     assert [getattr(paper, name) for name in names] == [64, 8, 16384, 1.0, 20.0, None, 8, 2.0, 0.9]
     assert [getattr(cifar, name) for name in names] == [64, 32, 32768, 0.01, 500.0, 0.05, 2, None, 0.0]
     assert [getattr(auto, name) for name in names] == [16, 4, 16384, None, 5.0, 0.05, 2, 2.0, 0.9]
+    assert isinstance(paper, StyleGAN2ADAConfig) and isinstance(cifar, StyleGAN2ADAConfig)
     assert (paper.d_architecture, cifar.d_architecture) == ("resnet", "orig")
     assert [preset.batch * preset.rounds for preset in (paper, cifar, auto)] == [25_000_000, 100_000_000, 25_000_000]
     eight = guessed(1024, gpus=8)
@@ -73,7 +74,7 @@ def test_presets_are_the_release() -> None:
 
 
 def test_p_rises_where_d_is_sure_of_the_real_images_and_is_logged() -> None:
-    settings = config(ada_speed_kimg=0.4, ada_interval=2, ada_target=-1.5)  # every turn is above this target
+    settings = config(augmentation=ADA(speed_kimg=0.4, interval=2, target=-1.5))  # every turn is above this target
     game, logged = play(settings, 5)
     turns = [values for values in logged if "discriminator/ada_p" in values]
     assert len(turns) == 5  # not in the moves of R1 alone
@@ -87,13 +88,13 @@ def test_without_augmentation_r_t_is_logged_all_the_same() -> None:
     game, logged = play(config("small-none"), 2)
     turns = [values for values in logged if "discriminator/sign" in values]
     assert [values["discriminator/ada_p"] for values in turns] == [0, 0]
-    assert isinstance(game.view, ADA) and float(game.view.p) == 0
+    assert isinstance(game.view, AdaptiveAugment) and float(game.view.p) == 0
 
 
 @pytest.mark.parametrize("preset", ["small", "small-conditional"])
 def test_pieces_give_the_gradient_of_the_whole_batch_through_the_augmentation(preset: str) -> None:
     """Two pieces without the minibatch's deviation; R1's move differentiates the augmentation twice."""
-    settings = config(preset, ada_p=0.7, stddev_group=None, path_weight=None)
+    settings = config(preset, augmentation=ADA(p=0.7), stddev_group=None, path_weight=None)
     gradients = []
     for pieces in (1, 2):
         game, _ = game_of(settings)
@@ -109,9 +110,7 @@ def test_pieces_give_the_gradient_of_the_whole_batch_through_the_augmentation(pr
 
 
 def test_what_does_not_go_together_is_refused() -> None:
-    with pytest.raises(UsageError, match="augments by its own policy, bgc; --augment color was given too"):
-        config(augment="color")
     with pytest.raises(UsageError, match="does not grow"):
         config(first_level=1, g_architecture="orig", d_architecture="orig")
     with pytest.raises(UsageError, match=r"came 'shear'"):
-        config(ada_policy="blit,shear")
+        config(augmentation=ADA(policy="blit,shear"))

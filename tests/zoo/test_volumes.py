@@ -17,6 +17,7 @@ from saddlepoint.errors import DataError, UsageError
 from saddlepoint.games.gan3d import VAEGAN3DConfig, accuracy
 from saddlepoint.training.checkpoint import Checkpoint, load_checkpoint, optimizer_tensors, restore_game, restore_optimizers, save_checkpoint
 from saddlepoint.training.trainer import Trainer, TrainerConfig
+from saddlepoint.views.ada import ADA
 from saddlepoint.zoo.catalogue import find_recipe
 
 CASES = [("3d-gan", "small-16"), ("3d-gan", "port"), ("3d-vae-gan", "small"), ("3d-vae-gan", "small-regression")]
@@ -202,5 +203,8 @@ def test_errors_say_what_to_do() -> None:
     ):
         with pytest.raises(UsageError, match=message):
             dataclasses.replace(recipe.preset("small"), **changes)
+    small: Any = recipe.preset("small-16")
+    with pytest.raises(UsageError, match="augmentation is of images, and these are volumes"):
+        recipe.game(dataclasses.replace(small, augmentation=ADA(), **TINY), blocks())
     with pytest.raises(UsageError, match="multiple of 32; 40 came"):
         find_recipe("3d-vae-gan").game(dataclasses.replace(VAEGAN3DConfig(latent="normal"), image_size=40), blocks())
