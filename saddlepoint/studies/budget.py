@@ -28,6 +28,15 @@ def trained(build: Callable[[], Game], data: Dataset, config: GameConfig, *, sec
         seconds: of the processor, in one thread.
         seed: of everything random.
     """
+    rounds = max(round(seconds / round_seconds(build, data, config)), 1)
+    torch.manual_seed(derive_seed(seed, "initialisation"))
+    game = build()
+    play(game, data, rounds=rounds, batch=config.batch, seed=seed, every=rounds)
+    return game.eval(), rounds
+
+
+def round_seconds(build: Callable[[], Game], data: Dataset, config: GameConfig) -> float:
+    """What a round of a game takes of the processor, in one thread: the median of a few after the first."""
     torch.set_num_threads(1)
     trainer = Trainer(build(), data, TrainerConfig(batch=config.batch, horizon=config.rounds))
     try:
@@ -38,11 +47,7 @@ def trained(build: Callable[[], Game], data: Dataset, config: GameConfig, *, sec
             times.append(time.process_time() - begin)
     finally:
         trainer.close()
-    rounds = max(round(seconds / float(np.median(times[1:]))), 1)
-    torch.manual_seed(derive_seed(seed, "initialisation"))
-    game = build()
-    play(game, data, rounds=rounds, batch=config.batch, seed=seed, every=rounds)
-    return game.eval(), rounds
+    return float(np.median(times[1:]))
 
 
 def spread(values: Sequence[float], form: str = "{:.2f}") -> str:

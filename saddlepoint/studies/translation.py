@@ -6,6 +6,13 @@
              the digit that came in is told by the shipped classifier of digits
     toy      DiscoGAN on two mixtures of normal distributions, 5 modes and 10 (Kim et al. 2017, Section 3.2): how many modes are reached, and how
              far the translations of different modes keep apart, for all three arms
+    angle    DiscoGAN on cars and kites turned by angles, after the cars and faces of the same paper: how the angle of a translation hangs together
+             with that of its input, and how near it is to a drawing, for all three arms
+    vendors  CycleGAN between the emoji of two makers, Noto and Twemoji, unpaired: how often the translation of a held-out Noto emoji finds Twemoji's
+             of the same meaning among all of them by the quick features, and how far translations are from Twemoji's as a set. Needs ``data get
+             twemoji``
+    icons    outline icons filled, held-out ones measured: pix2pix with L1 alone and with the adversary, and CycleGAN on the same icons with the pairs
+             hidden. Needs ``data get icons``
 
 Every cell is the mean over the seeds with the least and the most. With ``--keep`` every finished run is kept, and the same command continues where it
 was stopped.
@@ -21,42 +28,55 @@ import torch
 from torch import Tensor, nn
 
 from saddlepoint.data.arrays import ArrayDataset
-from saddlepoint.data.records import DataSpec, to_device
+from saddlepoint.data.records import Dataset, DataSpec, to_device
 from saddlepoint.data.sources import open_data
 from saddlepoint.draws import Draws, derive_seed, use
 from saddlepoint.evaluation.classifier import QuickFeatures
 from saddlepoint.evaluation.grid import to_uint8
 from saddlepoint.evaluation.kernel import kernel_distance
+from saddlepoint.evaluation.meaning import retrieval
 from saddlepoint.evaluation.paired import psnr, ssim, target_error
 from saddlepoint.evaluation.spectra import fine_gap, sharpness
 from saddlepoint.games.disco import DiscoConfig, DiscoGame
 from saddlepoint.games.player import Adam
 from saddlepoint.networks.mlp import MLPGenerator
+from saddlepoint.studies import angles
 from saddlepoint.studies.play import play
 from saddlepoint.studies.pool import Job, Record
 from saddlepoint.studies.questions import Questions, answer, trained
 
 HELD_OUT = 190  # emoji: the tenth that no arm was trained on
 MODES = (5, 10)
+TURNED, SIDE = 1_000, 32  # drawings of each domain; pixels of drawings, emoji and icons
+LEFT = "left as they are"
+UNPAIRED = {"resolution": SIDE, "batch": 4, "blocks": 2}
 ARMS: dict[str, dict[str, dict[str, Any]]] = {
     "blur": {"L1": {"adversary": "none"}, "L1 + cGAN": {}},
     "cycle": {"both cycles": {}, "no cycle": {"cycle": "none"}},
     "toy": {arm: {"arm": arm} for arm in ("discogan", "recongan", "gan")},
+    "angle": {arm: {"arm": arm} for arm in ("discogan", "recongan", "gan")},
+    "vendors": {LEFT: {}, "both cycles": {}, "no cycle": {"cycle": "none"}},
+    "icons": {LEFT: {}, "L1": {"adversary": "none"}, "L1 + cGAN": {}, "pairs hidden": UNPAIRED},
 }
-ROUNDS = {"blur": 300, "cycle": 300, "toy": 1_000}
+ROUNDS = {"blur": 300, "cycle": 300, "toy": 1_000, "angle": 500, "vendors": 400, "icons": 300}
+NEARNESS = ("psnr, dB", "ssim", "mean error", "sharpness / real", "upper frequencies, dB")
 SCORES = {
-    "blur": ("psnr, dB", "ssim", "mean error", "sharpness / real", "upper frequencies, dB"),
+    "blur": NEARNESS,
     "cycle": ("class kept", "KID to white on black x 1000", "cycle error"),
     "toy": ("modes of 10 reached", "share of a mode's visitors from one mode", "within 3 deviations"),
+    "angle": ("correlation of the angles", "error, degrees", "share of the range reached", "distance from a drawing"),
+    "vendors": ("same meaning found first", "median rank", "KID to Twemoji x 1000", "change"),
+    "icons": NEARNESS,
 }
 
 
 def work(job: Job) -> Record:
     """One run: its scores by name, and its seconds."""
     torch.set_num_threads(1)
-    began = time.process_time()
-    values = {"blur": _blur, "cycle": _cycle, "toy": _toy}[job["question"]](ARMS[job["question"]][job["arm"]], job["rounds"], job["seed"])
-    return {"scores": dict(zip(SCORES[job["question"]], values, strict=True)), "cpu_sec": round(time.process_time() - began, 1)}
+    began, question, arm = time.process_time(), job["question"], job["arm"]
+    ask = {"blur": _blur, "cycle": _cycle, "toy": _toy, "angle": _angle, "vendors": _vendors, "icons": _icons}[question]
+    values = ask(ARMS[question][arm], 0 if arm == LEFT else job["rounds"], job["seed"])
+    return {"scores": dict(zip(SCORES[question], values, strict=True)), "cpu_sec": round(time.process_time() - began, 1)}
 
 
 @torch.no_grad()
@@ -65,10 +85,64 @@ def _blur(changes: dict[str, Any], rounds: int, seed: int) -> tuple[float, ...]:
     game = trained(("pix2pix", "small-32", changes), train, rounds, seed)
     batch = to_device(test.records(torch.arange(min(len(test), HELD_OUT))), "cpu")
     with use(Draws.seeded(seed, "held out")):
-        made = to_uint8(game.translate(batch.image))
-    real = to_uint8(batch.partner)
+        made = game.translate(batch.image)
+    return _nearness(made, batch.partner)
+
+
+def _nearness(translated: Tensor, wanted: Tensor) -> tuple[float, ...]:
+    """How near translations are to their targets, and how sharp they are beside them."""
+    made, real = to_uint8(translated), to_uint8(wanted)
     sharp = sharpness(made).mean() / sharpness(real).mean()
     return psnr(made, real).mean(), ssim(made, real).mean(), target_error(made, real).mean(), sharp, fine_gap(real, made)
+
+
+@torch.no_grad()
+def _icons(changes: dict[str, Any], rounds: int, seed: int) -> tuple[float, ...]:
+    train, test = (open_data(f"icons:{split}", resolution=SIDE) for split in ("train", "test"))
+    batch = to_device(test.records(torch.arange(len(test))), "cpu")
+    if not rounds:
+        return _nearness(batch.image, batch.partner)
+    if changes is UNPAIRED:
+        return _nearness(trained(("cyclegan", "small", changes), hidden_pairs(train), rounds, seed).translate(batch.image), batch.partner)
+    game = trained(("pix2pix", "small-32", changes), train, rounds, seed)
+    with use(Draws.seeded(seed, "held out")):
+        return _nearness(game.translate(batch.image), batch.partner)
+
+
+def hidden_pairs(data: Dataset) -> ArrayDataset:
+    """Both images of every pair as two domains, in orders of their own."""
+    whole = data.records(torch.arange(len(data)))
+    order = torch.randperm(len(data), generator=torch.Generator().manual_seed(derive_seed("hidden pairs")))
+    fields = {"image": whole["image"], "other": whole["partner"][order]}
+    shapes = {"other": tuple(fields["other"].shape[1:])}
+    spec = DataSpec(name=data.spec.name, kind="image", shape=data.spec.shape, num_records=len(data), fields=tuple(fields), shapes=shapes)
+    return ArrayDataset(fields, spec)
+
+
+@torch.no_grad()
+def _vendors(changes: dict[str, Any], rounds: int, seed: int) -> tuple[float, ...]:
+    whole, train, test = (open_data(f"emoji-vendors{part}", resolution=SIDE) for part in ("", ":train", ":test"))
+    asked, known = test.records(torch.arange(len(test))), whole.records(torch.arange(len(whole)))
+    x = to_device(asked, "cpu").image
+    made = x
+    if rounds:
+        game = trained(("cyclegan", "small", UNPAIRED | changes), train, rounds, seed)
+        made = torch.cat([game.translate(part) for part in torch.split(x, 64)])
+    look = QuickFeatures()
+    queries, candidates = look(to_uint8(made)), look(known["other"])
+    found = retrieval(queries, candidates, asked["meaning"].tolist(), known["other_meaning"].tolist())
+    change = target_error(to_uint8(made), asked["image"]).mean()
+    return found.first, found.rank, 1000 * kernel_distance(candidates, queries).value, change
+
+
+@torch.no_grad()
+def _angle(changes: dict[str, Any], rounds: int, seed: int) -> tuple[float, ...]:
+    data, given = angles.domains(TURNED, SIDE)
+    game = trained(("discogan", "small", {"resolution": SIDE, "curriculum": rounds // 5} | changes), data, rounds, seed)
+    x = to_device(data.records(torch.arange(len(data))), "cpu").image
+    made = torch.from_numpy(to_uint8(torch.cat([game.translate(part) for part in torch.split(x, 100)])))
+    turned, distance = angles.angle_of(made, "kite")
+    return *angles.relation(given, turned), float(distance.mean())
 
 
 @torch.no_grad()
