@@ -44,6 +44,7 @@ ELSEWHERE = {  # files with public(case, checkout) and ours(case)
     "ada-256": "against_ada",
     "ada-all": "against_ada",
     "stylegan2": "against_stylegan2",
+    "stylegan2-cycle": "against_stylegan2",
     "stylegan2-round": "against_stylegan2",
     "stylegan2-path": "against_stylegan2",
     "stylegan2-both": "against_stylegan2",
@@ -55,6 +56,7 @@ ELSEWHERE = {  # files with public(case, checkout) and ours(case)
     "cyclegan": "against_translation",
     "seqgan": "against_sequences",
 }
+CYCLES = ("stylegan2-cycle",)  # a file's CYCLE names the kinds of round measured, its SHARES how many of each there are
 
 
 class Silent:
@@ -177,6 +179,14 @@ def work(side: str, given: argparse.Namespace) -> None:
         print(clock() - start, flush=True)
 
 
+def ask(side: subprocess.Popen[str]) -> float:
+    """Seconds of one round of a side."""
+    assert side.stdin is not None and side.stdout is not None
+    side.stdin.write("\n")
+    side.stdin.flush()
+    return float(side.stdout.readline())
+
+
 def main() -> None:
     """Alternate the two sides and print every pair and the median of their ratios."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -191,20 +201,22 @@ def main() -> None:
         return
     command = [sys.executable, "-W", "ignore", __file__, *sys.argv[1:], "--side"]
     sides = [subprocess.Popen([*command, side], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for side in ("public", "ours")]
-    ratios = []
-    for number in range(given.rounds + 1):
-        seconds = []
-        for side in sides:
-            assert side.stdin is not None and side.stdout is not None
-            side.stdin.write("\n")
-            side.stdin.flush()
-            seconds.append(float(side.stdout.readline()))
+    kinds = importlib.import_module(ELSEWHERE[given.case]).CYCLE if given.case in CYCLES else [given.case] * given.rounds
+    measured: dict[str, list[tuple[float, float]]] = {}
+    for number, kind in enumerate(["not counted", *kinds]):
+        seconds = [ask(side) for side in sides]
         if number:
-            ratios.append(seconds[0] / seconds[1])
-            print(f"{given.case}: public {seconds[0]:.2f} s, ours {seconds[1]:.2f} s, {ratios[-1]:.2f} times", flush=True)
+            measured.setdefault(kind, []).append((seconds[0], seconds[1]))
+            print(f"{kind}: public {seconds[0]:.2f} s, ours {seconds[1]:.2f} s, {seconds[0] / seconds[1]:.2f} times", flush=True)
     for side in sides:
         side.communicate()
-    print(f"{given.case}: {statistics.median(ratios):.2f} times (least {min(ratios):.2f}, most {max(ratios):.2f}); torch {torch.__version__}")
+    for kind, pairs in measured.items():
+        ratios = [public / ours for public, ours in pairs]
+        print(f"{kind}: {statistics.median(ratios):.2f} times (least {min(ratios):.2f}, most {max(ratios):.2f}); torch {torch.__version__}")
+    if given.case in CYCLES:
+        shares = importlib.import_module(ELSEWHERE[given.case]).SHARES
+        public, ours = (sum(share * statistics.median(pair[side] for pair in measured[kind]) for kind, share in shares.items()) for side in (0, 1))
+        print(f"{given.case}: public {public:.1f} s, ours {ours:.1f} s, {public / ours:.2f} times")
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ Both sides: channel_base 8192, at most 256 channels, z and w of 256, two mapping
 Adam adapted to them, an average of G, no augmentation; the public operators are its reference ones, as on any machine without its CUDA extensions.
 
     stylegan2           a whole cycle of 16 rounds
+    stylegan2-cycle     the same in pieces: a few rounds of each of the three kinds below, weighted as they occur in a cycle
     stylegan2-round     a round without regularisation: 12 of a cycle's
     stylegan2-path      a round with path length: 3 of a cycle's
     stylegan2-both      a round with path length and R1: the first of a cycle
@@ -16,10 +17,11 @@ from __future__ import annotations
 import copy
 import dataclasses
 import importlib
+import itertools
 import logging
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,14 @@ import torch
 Turn = Callable[[], None]
 BATCH, SIDE, CODE = 8, 64, 256
 ROUNDS = {"stylegan2": range(16), "stylegan2-round": range(1, 2), "stylegan2-path": range(4, 5), "stylegan2-both": range(1)}
+CYCLE = ("round", "path", "both", "round", "path", "round")  # what `stylegan2-cycle` measures, after a plain round that is not counted
+SHARES = {"round": 12, "path": 3, "both": 1}  # of a cycle's 16 rounds
+
+
+def rounds_of(case: str) -> Iterator[range]:
+    """Which rounds of a cycle the next measurements play."""
+    kinds = itertools.repeat(case) if case in ROUNDS else (f"stylegan2-{kind}" for kind in ("round", *CYCLE))
+    return (ROUNDS[kind] for kind in kinds)
 
 
 def public(case: str, checkout: Path) -> Turn:
@@ -40,7 +50,7 @@ def public(case: str, checkout: Path) -> Turn:
     generator = networks.Generator(CODE, 0, CODE, SIDE, 3, mapping_kwargs={"num_layers": 2}, synthesis_kwargs=widths)
     discriminator = networks.Discriminator(0, SIDE, 3, **widths)
     average = copy.deepcopy(generator).eval().requires_grad_(False)
-    if case not in ROUNDS:
+    if case not in (*ROUNDS, "stylegan2-cycle"):
         z, settings = torch.randn(16, CODE), {"fused_modconv": False} if case == "stylegan2-unfused" else {}
         return torch.no_grad()(lambda: average(z, None, **settings))
     loss = losses.StyleGAN2Loss(torch.device("cpu"), generator.mapping, generator.synthesis, discriminator)
@@ -51,10 +61,10 @@ def public(case: str, checkout: Path) -> Turn:
     phases = [("Gmain", generator, 1), ("Greg", generator, 4), ("Dmain", discriminator, 1), ("Dreg", discriminator, 16)]
     generator.requires_grad_(False)
     discriminator.requires_grad_(False)
-    images, labels = torch.rand(BATCH, 3, SIDE, SIDE) * 2 - 1, torch.zeros(BATCH, 0)
+    images, labels, rounds = torch.rand(BATCH, 3, SIDE, SIDE) * 2 - 1, torch.zeros(BATCH, 0), rounds_of(case)
 
     def play() -> None:
-        for number in ROUNDS[case]:
+        for number in next(rounds):
             for name, network, every in phases:
                 if number % every == 0:
                     phase(name, network, every)
@@ -94,15 +104,15 @@ def ours(case: str) -> Turn:
         F, batch=BATCH, resolution=SIDE, latent_dim=CODE, code_dim=CODE, mapping_layers=2, channel_base=8192, width=256, mirror=False
     )
     game = stylegan2(config, data)
-    if case not in ROUNDS:
+    if case not in (*ROUNDS, "stylegan2-cycle"):
         average: Any = game.get_submodule("generator_ema").eval()
         z = torch.randn(16, CODE)
         return torch.no_grad()(lambda: average(z))
-    book = Logbook(20)
+    book, rounds = Logbook(20), rounds_of(case)
     trainer = Trainer(game, data, TrainerConfig(batch=BATCH), start_fabric("cpu"), record=book.add)
 
     def play() -> None:
-        for number in ROUNDS[case]:
+        for number in next(rounds):
             game.clock.round = number
             trainer.play_round()
         book.drain("")
