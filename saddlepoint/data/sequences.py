@@ -4,6 +4,7 @@
     chars:FILE                          characters
     abc:FILE                            tunes in ABC notation
     text:FILE?length=20&min_count=2     at most 20 tokens a record, longer ones left out; tokens seen once are unknown
+    chars:FILE?cut=32                   longer records are cut into records of 32 tokens, and what is left of each
     abc:FILE?transpose=5                each tune also up to 5 semitones higher and lower, for ``--augment-data transpose``
 
 FILE may be a folder: its .txt files (.abc files of tunes) are read one after the other, in the order of their names.
@@ -43,11 +44,13 @@ def open_sequences(place: str, request: Request, tokeniser: Tokeniser) -> ArrayD
             f"{request.name} holds sequences, which have no resolution and no channels. Leave those settings out, or choose a recipe for sequences: "
             "sequence-mle, pg-bleu, seqgan, maligan."
         )
-    file, options = read_options(place, {"length": 0, "min_count": 1} | ({"transpose": 0} if tokeniser.transposed else {}))
-    limit, min_count = int(options["length"]), int(options["min_count"])
+    file, options = read_options(place, {"length": 0, "min_count": 1, "cut": 0} | ({"transpose": 0} if tokeniser.transposed else {}))
+    limit, min_count, cut = (int(options[name]) for name in ("length", "min_count", "cut"))
+    if cut and limit:
+        raise UsageError(f"length leaves longer sequences out, cut makes them into several; {request.name} asks for both. Choose one.")
     text = "\n".join(_text(path, tokeniser.encoding) for path in _files(Path(file).expanduser(), tokeniser))
     records = [(line, tokeniser.split(record)) for line, record in tokeniser.records(text)]
-    records = [(line, tokens) for line, tokens in records if tokens]
+    records = [(line, piece) for line, tokens in records for piece in _pieces(tokens, cut) if piece]
     kept = [(line, tokens) for line, tokens in records if not limit or len(tokens) <= limit]
     sequences, where = [tokens for _, tokens in kept], [line for line, _ in kept]
     longest = max(map(len, sequences), default=0)
@@ -84,6 +87,10 @@ def _files(path: Path, tokeniser: Tokeniser) -> list[Path]:
             f"There is {what} {path}. Check the path; sequences are read from text, such as {tokeniser.name}:FILE{tokeniser.suffixes[0]}."
         )
     return found
+
+
+def _pieces(tokens: list[str], cut: int) -> list[list[str]]:
+    return [tokens[start : start + cut] for start in range(0, len(tokens), cut)] if cut else [tokens]
 
 
 def _text(path: Path, encoding: str) -> str:

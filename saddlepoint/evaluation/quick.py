@@ -1,7 +1,8 @@
 """The quick score: what a training prints of its samples as it goes, always beside what real samples would get.
 
 Images: Frechet distance, coverage and pairwise distance on the features of the quick classifier. Points: modes covered and high-quality share where
-the centres are known, sliced Wasserstein distance always. A score is worth only as much as its ``protocol`` says: write the one with the other.
+the centres are known, sliced Wasserstein distance always. Sequences: Jensen-Shannon divergence of their n-grams. A score is worth only as much as its
+``protocol`` says: write the one with the other.
 
 Axes: n samples, c channels, h w image, d dimension.
 """
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from saddlepoint.data.order import order_of
-from saddlepoint.data.records import Dataset
+from saddlepoint.data.records import SAMPLE, Dataset
 from saddlepoint.draws import derive_seed
 from saddlepoint.errors import UsageError
 from saddlepoint.evaluation.arrays import Float64, Rows, as_rows
@@ -26,11 +27,14 @@ from saddlepoint.evaluation.frechet import frechet_distance
 from saddlepoint.evaluation.grid import to_uint8
 from saddlepoint.evaluation.modes import mode_coverage
 from saddlepoint.evaluation.neighbours import coverage
+from saddlepoint.evaluation.sequences import ngram_jensen_shannon
 from saddlepoint.evaluation.sliced import sliced_wasserstein
 
 NEIGHBOURS = 5  # of coverage, as in its paper
 DIVISIONS = 5  # random divisions of the real samples that the floor is the mean of
 DIRECTIONS = 128  # of the sliced distance
+ORDERS = (1, 2, 3, 4, 6)  # of n-grams: Gulrajani et al. 2017 print 1 to 4, Heusel et al. 2017 4 and 6
+METRICS = {"image": "quick_frechet", "points": "sliced_wasserstein", "sequence": "ngram_js4"}  # kind of data: the main score
 
 
 class QuickScorer:
@@ -46,7 +50,7 @@ class QuickScorer:
         device: where the features are computed.
 
     Attributes:
-        metric: the main score, lower is better: "quick_frechet" or "sliced_wasserstein".
+        metric: the main score, lower is better: that of ``METRICS``.
         floor: the scores of ``num_fake`` real samples against ``num_real`` others: the mean over five random divisions of the chosen ones.
         protocol: everything a reader must know to compare the numbers; plain JSON.
     """
@@ -64,8 +68,10 @@ class QuickScorer:
         chosen = torch.randperm(records, generator=rng)[: self.num_real + self.num_fake]
         if getattr(dataset, "blocks", None) is not None:  # of a stream, from few shards
             chosen = order_of(dataset, derive_seed("quick score", seed)).indices(0, len(chosen))
-        samples = dataset.records(chosen)["image" if self.kind == "image" else "point"]
-        self.metric = "quick_frechet" if self.kind == "image" else "sliced_wasserstein"
+        samples = dataset.records(chosen)[SAMPLE[self.kind]]
+        self.metric = METRICS[self.kind]
+        if self.kind == "sequence" and samples.shape[1] < 4:
+            raise UsageError(f"The quick score of sequences counts stretches of 4 tokens; those of {dataset.spec.name} have {samples.shape[1]}.")
         self._features = QuickFeatures(device) if self.kind == "image" else None
         self._modes = _modes_of(dataset)
         rows = as_rows(self._see(samples), "real")
@@ -77,12 +83,13 @@ class QuickScorer:
         """Score ``num_fake`` generated samples; the first so many of more.
 
         Args:
-            fake: images [n, c, h, w], uint8 or float in [-1, 1]; or points [n, d].
+            fake: images [n, c, h, w], uint8 or float in [-1, 1]; or points [n, d]; or sequences int64 [n, t].
         Returns:
             Images: quick_frechet (>= 0, lower is better; no FID), coverage in [0, 1] (share of real samples with a generated one in their
             neighbourhood), pairwise_distance (mean distance between generated samples over that between real ones; 1 is as varied as the data).
             Points: sliced_wasserstein (>= 0, in the points' units, lower is better), and for mixtures modes, high_quality, modes_kl (nats; log of the
-            number of modes where no sample lies near any). With both: floor, the same scores of real samples, and protocol.
+            number of modes where no sample lies near any). Sequences: ngram_js1 ... (bits in [0, 1], lower is better), of the orders that the
+            sequences are long enough for. With all: floor, the same scores of real samples, and protocol.
         """
         if len(fake) < self.num_fake:
             raise UsageError(f"The quick score needs {self.num_fake} samples, as its floor was made with; {len(fake)} came. Draw more samples.")
@@ -112,6 +119,9 @@ class QuickScorer:
                 "coverage": coverage(real, fake, k=NEIGHBOURS),
                 "pairwise_distance": mean_pairwise_distance(fake) / spread if spread else 1.0,
             }
+        if self.kind == "sequence":
+            first, second = (rows.astype(np.int64).tolist() for rows in (real, fake))
+            return {f"ngram_js{order}": ngram_jensen_shannon(first, second, order) for order in ORDERS if order <= real.shape[1]}
         scores = {"sliced_wasserstein": sliced_wasserstein(real, fake, num_directions=DIRECTIONS)}
         if self._modes:
             centers, std = self._modes
@@ -142,6 +152,8 @@ class QuickScorer:
                 | seen
                 | {"coverage_neighbours": NEIGHBOURS, "note": "a Frechet distance on a small classifier's features: not FID, not comparable with FID"}
             )
+        if self.kind == "sequence":
+            return common | {"behind the end": "counts as tokens", "orders": [order for order in ORDERS if order <= spec.shape[0]]}
         if not self._modes:
             return common | {"directions": DIRECTIONS}
         return common | {

@@ -94,6 +94,12 @@ class Writes(Protocol):
         ...
 
 
+def as_lines(samples: Tensor, vocabulary: tuple[str, ...], data_name: str) -> list[str]:
+    """Tokens [n, T] as text, one line a sequence, joined as the data of that name were cut; single letters without a space."""
+    join = tokeniser_of(data_name, vocabulary).join
+    return [join(words) for words in decode(samples, vocabulary)]
+
+
 class SequenceGame(Game):
     """What games of sequences have in common.
 
@@ -142,8 +148,7 @@ class SequenceGame(Game):
 
     def lines(self, samples: Tensor) -> list[str]:
         """Sequences as text, one a line, joined as the data were cut; single letters without a space."""
-        join = tokeniser_of(self.data_name, self.vocabulary).join
-        return [join(words) for words in decode(samples, self.vocabulary)]
+        return as_lines(samples, self.vocabulary, self.data_name)
 
     def show(self, batch: Batch, draws: Draws) -> list[str]:
         """As many sequences as there are records, as text."""

@@ -16,7 +16,7 @@ from saddlepoint.data.records import SAMPLE, Batch, Dataset, to_device
 from saddlepoint.draws import Draws, use
 from saddlepoint.evaluation.grid import image_grid
 from saddlepoint.evaluation.health import HealthMonitor
-from saddlepoint.evaluation.quick import QuickScorer
+from saddlepoint.evaluation.quick import METRICS, QuickScorer
 from saddlepoint.evaluation.samples import draw_samples
 from saddlepoint.games.game import Game, Measures, Samples, Shows
 from saddlepoint.training.observers import Watchers
@@ -31,7 +31,7 @@ def make_watchers(run: Run, game: Game, data: Dataset, show: Callable[[dict[str,
     """Previews and scores as far as the game can draw samples, show or measure; the display of the log always."""
     seed, kind = run.about["seed"], data.spec.kind
     previews = isinstance(game, Samples | Shows)
-    scored = isinstance(game, Measures) or (isinstance(game, Samples) and kind in ("image", "points"))
+    scored = isinstance(game, Measures) or (isinstance(game, Samples) and kind in METRICS)
     monitor = HealthMonitor(judge_separation=game.saturates) if isinstance(game, Samples) else None
     return Watchers(
         preview=Preview(run, game, data) if previews else None, scorer=Score(game, data, seed) if scored else None, monitor=monitor, show=show
@@ -85,7 +85,13 @@ class Score:
     @property
     def scorer(self) -> QuickScorer | None:
         """Of samples; made at the first score: it extracts the features of the real ones."""
-        if self._scorer is None and isinstance(self.game, Samples) and self.data.spec.kind in ("image", "points"):
+        kind = self.data.spec.kind
+        if (
+            self._scorer is None
+            and isinstance(self.game, Samples)
+            and kind in METRICS
+            and not (kind == "sequence" and isinstance(self.game, Measures))
+        ):
             self._scorer = QuickScorer(self.data)
         return self._scorer
 

@@ -15,7 +15,7 @@ from saddlepoint.data.arrays import ArrayDataset
 from saddlepoint.data.sources import of_sequences, open_data
 from saddlepoint.data.vocabulary import END, TOKENISERS, decode, encode
 from saddlepoint.errors import UsageError
-from saddlepoint.games.sequences import SequenceGame
+from saddlepoint.games.sequences import SequenceGame, Writes
 from saddlepoint.training.run import Run
 from saddlepoint.verbs.gathering import Asking
 from saddlepoint.verbs.using import as_sampler, load
@@ -29,7 +29,7 @@ BATCH = 256  # sequences whose likelihood is computed at a time
 
 @dataclass(frozen=True)
 class Written:
-    """Sequences found to be scored: as words, the data to compare with, what is to be said of them; and the run and its game, where there is one."""
+    """Sequences found to be scored: as words, the data to compare with, what is to be said of them; the run, and its game if it gives likelihoods."""
 
     fake: Sequence[Tokens]
     data: ArrayDataset
@@ -74,8 +74,9 @@ def _of_run(ask: Asking, against: str | None, checkpoint: str) -> Written:
     from saddlepoint.evaluation.samples import draw_samples
 
     game, run = load(str(ask.target), checkpoint=checkpoint)
-    if not isinstance(game, SequenceGame):
-        raise UsageError(f"{type(game).__name__} gives sequences no likelihood and writes none. `saddlepoint info RUN` says what it can do.")
+    likelihood = game if isinstance(game, SequenceGame) else None
+    if not isinstance(game, Writes):
+        raise UsageError(f"{type(game).__name__} writes no sequences. `saddlepoint info RUN` says what it can do.")
     game.to(ask.device)
     tokens = draw_samples(as_sampler(game), ask.num, seed=ask.seed, truncation=ask.truncation)
     about = {
@@ -85,7 +86,7 @@ def _of_run(ask: Asking, against: str | None, checkpoint: str) -> Written:
         "images_seen": game.clock.images_seen,
         "sample_seed": ask.seed,
     }
-    return Written(decode(tokens, game.vocabulary), open_data(against or run.about["source"]["name"]), about, run, game)
+    return Written(decode(tokens, game.vocabulary), open_data(against or run.about["source"]["name"]), about, run, likelihood)
 
 
 def evaluate_sequences(ask: Asking, against: str | None, checkpoint: str, names: Sequence[str] | None) -> tuple[dict[str, Any], Run | None, str]:

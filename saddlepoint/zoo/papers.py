@@ -24,6 +24,7 @@ from saddlepoint.zoo import gan_cls
 from saddlepoint.zoo import gan_r1
 from saddlepoint.zoo import glo
 from saddlepoint.zoo import improved_gan
+from saddlepoint.zoo import language
 from saddlepoint.zoo import lapgan
 from saddlepoint.zoo import lecam
 from saddlepoint.zoo import lsgan
