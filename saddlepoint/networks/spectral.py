@@ -119,7 +119,7 @@ def refresh_spectral_norms(module: nn.Module, iterations: int = 1) -> None:
 
 @torch.no_grad()
 def singular_values(module: nn.Module) -> dict[str, Tensor]:
-    """Singular values, largest first, of the matrix each linear or convolutional layer multiplies with (Miyato et al. 2018, Fig. 2).
+    """Singular values, largest first, of the matrix each linear or convolutional layer multiplies with (Miyato et al. 2018, Fig. 3).
 
     Returns:
         Layer name -> [min(o, i)]; of normalised layers those of the normalised weight, so of spectral norm about 1 comes first.
@@ -141,7 +141,7 @@ def effective_rank(values: Tensor) -> float:
     Roy & Vetterli 2007, "The effective rank: a measure of effective dimensionality", EUSIPCO, Definition 1.
 
     Args:
-        values: singular values, at least 0 and not all 0, shape [k].
+        values: singular values, or their squares as in Fig. 3 of Miyato et al. 2018, at least 0 and not all 0, shape [k].
     Returns:
         From 1, where one is above 0, to k, where all are equal.
 
