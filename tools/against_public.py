@@ -201,11 +201,12 @@ def main() -> None:
         return
     command = [sys.executable, "-W", "ignore", __file__, *sys.argv[1:], "--side"]
     sides = [subprocess.Popen([*command, side], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for side in ("public", "ours")]
-    kinds = importlib.import_module(ELSEWHERE[given.case]).CYCLE if given.case in CYCLES else [given.case] * given.rounds
+    cycle = importlib.import_module(ELSEWHERE[given.case]) if given.case in CYCLES else None
+    warm, kinds = (len(cycle.SHARES), cycle.CYCLE) if cycle else (1, [given.case] * given.rounds)
     measured: dict[str, list[tuple[float, float]]] = {}
-    for number, kind in enumerate(["not counted", *kinds]):
+    for kind in (*[""] * warm, *kinds):
         seconds = [ask(side) for side in sides]
-        if number:
+        if kind:
             measured.setdefault(kind, []).append((seconds[0], seconds[1]))
             print(f"{kind}: public {seconds[0]:.2f} s, ours {seconds[1]:.2f} s, {seconds[0] / seconds[1]:.2f} times", flush=True)
     for side in sides:
@@ -213,9 +214,9 @@ def main() -> None:
     for kind, pairs in measured.items():
         ratios = [public / ours for public, ours in pairs]
         print(f"{kind}: {statistics.median(ratios):.2f} times (least {min(ratios):.2f}, most {max(ratios):.2f}); torch {torch.__version__}")
-    if given.case in CYCLES:
-        shares = importlib.import_module(ELSEWHERE[given.case]).SHARES
-        public, ours = (sum(share * statistics.median(pair[side] for pair in measured[kind]) for kind, share in shares.items()) for side in (0, 1))
+    if cycle:
+        shares = cycle.SHARES.items()
+        public, ours = (sum(share * statistics.median(pair[side] for pair in measured[kind]) for kind, share in shares) for side in (0, 1))
         print(f"{given.case}: public {public:.1f} s, ours {ours:.1f} s, {public / ours:.2f} times")
 
 

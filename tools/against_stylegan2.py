@@ -30,13 +30,13 @@ import torch
 Turn = Callable[[], None]
 BATCH, SIDE, CODE = 8, 64, 256
 ROUNDS = {"stylegan2": range(16), "stylegan2-round": range(1, 2), "stylegan2-path": range(4, 5), "stylegan2-both": range(1)}
-CYCLE = ("round", "path", "both", "round", "path", "round")  # what `stylegan2-cycle` measures, after a plain round that is not counted
+CYCLE = ("round", "path", "both", "round", "path", "both", "round", "path")  # what `stylegan2-cycle` measures, after one of each that is not counted
 SHARES = {"round": 12, "path": 3, "both": 1}  # of a cycle's 16 rounds
 
 
 def rounds_of(case: str) -> Iterator[range]:
     """Which rounds of a cycle the next measurements play."""
-    kinds = itertools.repeat(case) if case in ROUNDS else (f"stylegan2-{kind}" for kind in ("round", *CYCLE))
+    kinds = itertools.repeat(case) if case in ROUNDS else (f"stylegan2-{kind}" for kind in (*SHARES, *CYCLE))
     return (ROUNDS[kind] for kind in kinds)
 
 
