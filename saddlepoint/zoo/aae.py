@@ -43,9 +43,11 @@ class AAERecipeConfig(AAEConfig):
 PAPER = AAERecipeConfig(batch=100, rounds=900_000)
 PLANE = replace(PAPER, latent_dim=2)
 CATEGORIES = replace(PAPER, latent_dim=10, prior_std=1.0, categories=10, input_dropout=0.2)
-FAST = {"reconstruction_optimizer": Adam(lr=1e-3, beta1=0.9), "regularisation_optimizer": Adam(lr=2e-4, beta1=0.5), "drops": ()}
+# The paper's second drop alone: without it codes circle around the prior. From smaller weights, or at half of D's rate, they are still on their
+# way to it after 900 rounds; at 1e-3 they leave it again.
+FAST = {"reconstruction_optimizer": Adam(lr=1e-3, beta1=0.9), "regularisation_optimizer": Adam(lr=4e-4, beta1=0.5), "drops": (1000 / 1500,)}
 SIZE = {"resolution": 32, "width": 256, "rounds": 3_000}
-SMALL = replace(PAPER, **SIZE, **FAST, prior_std=1.0, init_std=0.05)  # type: ignore[arg-type]
+SMALL = replace(PAPER, **SIZE, **FAST, prior_std=1.0, init_std=0.1)  # type: ignore[arg-type]
 
 
 @recipe(
