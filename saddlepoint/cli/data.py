@@ -40,6 +40,9 @@ class ConvertFlags:
         form: packed (one folder, mapped into memory), zip (StyleGAN's), shards (of WebDataset) or folder (of PNG files); None: by OUT's ending.
         resolution: side, or height and width; None keeps the data's own.
         channels: 1 or 3; None keeps the data's own.
+        without_duplicates: leave images out that are nearly the same as one before them, by a perceptual hash or by the binary code of an autoencoder
+            trained on the images first; what went is written with the data.
+        differing_bits: that the hashes of near duplicates may differ in; None: 4 of 64 (perceptual), 0 of 128 (code).
     """
 
     source: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="IN")]
@@ -47,6 +50,8 @@ class ConvertFlags:
     form: Literal["packed", "zip", "shards", "folder"] | None = None
     resolution: int | tuple[int, int] | None = None
     channels: int | None = None
+    without_duplicates: Literal["perceptual", "code"] | None = None
+    differing_bits: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +101,12 @@ def _convert(argv: list[str]) -> int:
     with _Bar("records") as bar:
         done = api.convert_data(given.source, given.out, **settings, show=bar.show)
     print(done)
+    if given.without_duplicates:
+        from saddlepoint.data.converting import provenance_of
+
+        found = provenance_of(done)["without_duplicates"]
+        count = f"{len(found['dropped'])} of {found['records']}"
+        print(f"{count} images left out as near duplicates ({found['way']} hash); which, and of what, is written with the data")
     return 0
 
 

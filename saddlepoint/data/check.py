@@ -26,12 +26,12 @@ from saddlepoint.data.check_records import RecordsReport, check_records, lines_o
 from saddlepoint.data.folder import Found, find_images, reason_of
 from saddlepoint.data.images import DEEP_MODES, EXIF_ORIENTATION, has_alpha, in_order, upright
 from saddlepoint.data.metadata import Metadata, read_metadata
+from saddlepoint.data.near import near_pairs, perceptual_hash, picture_of
 from saddlepoint.data.packed import is_packed
 from saddlepoint.data.parquet import find_in_tables, tables_of
 from saddlepoint.data.sources import open_data
 from saddlepoint.errors import DataError
 
-NEAR = 4  # bits of 64 that two hashes may differ in
 LISTED = 20  # files or groups that a report names
 SIDES = (16, 32, 64, 128, 256, 512, 1024)
 
@@ -45,7 +45,7 @@ class Look:
         mode: Pillow's name of it.
         notes: what would be done with it beside cropping and resizing.
         digest: of its bytes.
-        bits: perceptual hash, 64 bits: in which of 8 x 8 places the image gets brighter to the right.
+        bits: of :func:`saddlepoint.data.near.perceptual_hash`.
     """
 
     width: int
@@ -169,11 +169,16 @@ def _looks_of(data: ArrayDataset) -> Iterator[Look]:
 
 def _look_at_pixels(pixels: NDArray[np.generic]) -> Look:
     channels, height, width = pixels.shape
-    levels = pixels if pixels.dtype == np.uint8 else ((pixels.astype(np.float32) + 1) * 127.5).round().astype(np.uint8)
-    image = Image.fromarray(levels.transpose(1, 2, 0)) if channels == 3 else Image.fromarray(levels.mean(0).round().astype(np.uint8))
     mode = {1: "L", 3: "RGB"}.get(channels, f"{channels} channels") + ("" if pixels.dtype == np.uint8 else f" of {pixels.dtype}")
     notes = ("cropped to the centred square",) if width != height else ()
-    return Look(width, height, mode, notes, hashlib.sha256(np.ascontiguousarray(pixels).tobytes()).hexdigest(), _bits(image.convert("L")))
+    return Look(
+        width,
+        height,
+        mode,
+        notes,
+        hashlib.sha256(np.ascontiguousarray(pixels).tobytes()).hexdigest(),
+        perceptual_hash(picture_of(pixels).convert("L")),
+    )
 
 
 def _attempt(found: Found, name: str) -> Look | str:
@@ -197,13 +202,7 @@ def _look(content: bytes) -> Look:
         notes += ["animated: the first frame is taken"] if getattr(image, "n_frames", 1) > 1 else []
         notes += ["cropped to the centred square"] if width != height else []
         notes += [f"{mode}: converted to RGB"] if mode in ("P", "CMYK", "YCbCr", "HSV", "LAB", "PA") else []
-    return Look(width, height, mode, tuple(notes), hashlib.sha256(content).hexdigest(), _bits(upright(BytesIO(content), 1)))
-
-
-def _bits(image: Image.Image) -> int:
-    """Perceptual hash of a grey picture."""
-    pixels = np.asarray(image.resize((9, 8), Image.Resampling.BILINEAR)).astype(np.int16)
-    return int.from_bytes(np.packbits(pixels[:, 1:] > pixels[:, :-1]).tobytes(), "big")
+    return Look(width, height, mode, tuple(notes), hashlib.sha256(content).hexdigest(), perceptual_hash(upright(BytesIO(content), 1)))
 
 
 def _report(path: str, found: Found, metadata: Metadata | None, looks: dict[str, Look], corrupt: dict[str, str]) -> Report:
@@ -231,36 +230,6 @@ def _report(path: str, found: Found, metadata: Metadata | None, looks: dict[str,
         near_duplicates=near_pairs({names[0]: looks[names[0]].bits for names in same.values()}),
         resolution=max((side for side in SIDES if side <= sides[len(sides) // 20]), default=SIDES[0]),
     )
-
-
-def near_pairs(bits: dict[str, int], distance: int = NEAR) -> list[list[str]]:
-    """Pairs of names whose hashes differ in at most ``distance`` bits.
-
-    Two hashes that differ in at most 4 bits agree in at least one of five parts, so only names that share a part are compared.
-
-    >>> near_pairs({"a": 0, "b": 0b1111, "c": 0b11111})
-    [['a', 'b'], ['b', 'c']]
-    """
-    names, pairs = [*bits], set()
-    widths = np.array_split(np.arange(64), distance + 1)
-    for places in widths:
-        mask = sum(1 << int(place) for place in places)
-        groups: dict[int, list[int]] = defaultdict(list)
-        for row, name in enumerate(names):
-            groups[bits[name] & mask].append(row)
-        for rows in groups.values():
-            pairs.update(_close([bits[names[row]] for row in rows], rows, distance))
-    return [[names[i], names[j]] for i, j in sorted(pairs)]
-
-
-def _close(hashes: Sequence[int], rows: Sequence[int], distance: int) -> set[tuple[int, int]]:
-    """Pairs of rows within the distance."""
-    values: NDArray[np.uint64] = np.array(hashes, np.uint64)
-    found: set[tuple[int, int]] = set()
-    for i in range(len(values) - 1):
-        differ = np.bitwise_count(values[i] ^ values[i + 1 :])
-        found.update((rows[i], rows[i + 1 + int(j)]) for j in np.flatnonzero(differ <= distance))
-    return found
 
 
 def _advice(report: Report, looks: dict[str, Look]) -> list[str]:

@@ -1,6 +1,7 @@
 """Data sets out of the data room: packed, as StyleGAN's zip, as WebDataset's tar shards, or as a folder of images.
 
-All of them may be interrupted: the same call goes on where the last one stopped. Images become PNG files on all cores.
+All of them may be interrupted: the same call goes on where the last one stopped. Images become PNG files on all cores. What was done to the data
+before, such as leaving near duplicates out, stands in the packed index, or in ``provenance.json`` inside.
 
 Axes: n records, c channels, h w image.
 """
@@ -13,9 +14,9 @@ import os
 import struct
 import tarfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import torch
 from PIL import Image
@@ -23,14 +24,14 @@ from torch import Tensor
 
 from saddlepoint.data.arrays import ArrayDataset
 from saddlepoint.data.images import in_order
-from saddlepoint.data.packed import PIECE, Show, write_json, write_packed
+from saddlepoint.data.packed import INDEX, PIECE, Show, write_json, write_packed
 from saddlepoint.draws import derive_seed
 from saddlepoint.errors import DataError, StorageError, UsageError
 
 FORMS = ("packed", "zip", "shards", "folder")
 SHARD = 1000  # images in a tar shard
 SAFE = 4096  # images in a zip file between two points that it can be continued from
-MARK = ".saddlepoint"
+MARK, PROVENANCE = ".saddlepoint", "provenance.json"
 LOCAL = struct.Struct("<4s5H3I2H")  # a zip file's local header: signature, ..., checksum, packed size, size, lengths of name and extra field
 
 
@@ -42,7 +43,9 @@ def form_of(out: Path, form: str | None) -> str:
     return chosen
 
 
-def convert(data: ArrayDataset, out: Path, *, source: str, form: str | None = None, show: Show | None = None) -> Path:
+def convert(
+    data: ArrayDataset, out: Path, *, source: str, form: str | None = None, show: Show | None = None, about: Mapping[str, Any] | None = None
+) -> Path:
     """Write a data set; the same call twice changes nothing, and after an interruption it goes on.
 
     Args:
@@ -51,6 +54,7 @@ def convert(data: ArrayDataset, out: Path, *, source: str, form: str | None = No
         source: where the data came from.
         form: one of ``FORMS``; None: by the ending of ``out``.
         show: called with (records done, all).
+        about: what was done to the data before, plain JSON; None: nothing is written of it.
     Raises:
         UsageError: if ``out`` holds something else.
         DataError: for a form that these data do not have.
@@ -58,22 +62,33 @@ def convert(data: ArrayDataset, out: Path, *, source: str, form: str | None = No
     """
     chosen = form_of(out, form)
     if chosen == "packed":
-        return write_packed(data, out, source, show)
+        return write_packed(data, out, source, show, about)
     if data.spec.kind != "image" or data.spec.shape[0] not in (1, 3):
         raise DataError(f"{source} is written as {chosen} only where it holds grey or RGB images. Write it packed.")
     write = {"zip": _zip, "shards": _shards, "folder": _folder}[chosen]
     try:
-        return write(data, out, show)
+        return write(data, out, show, {"source": source} | dict(about) if about else None)
     except OSError as error:
         if isinstance(error, StorageError):
             raise
         raise StorageError(f"Cannot write {out}: {error.strerror or error}. Make room; the same command goes on where it stopped.") from error
 
 
+def provenance_of(out: Path) -> dict[str, Any]:
+    """What :func:`convert` was told of data that it wrote; empty where it was told nothing."""
+    if out.is_dir():
+        index, beside = out / INDEX, out / PROVENANCE
+        content = index.read_text("utf-8") if index.exists() else beside.read_text("utf-8") if beside.exists() else "{}"
+        found: dict[str, Any] = json.loads(content)
+        return found.get("provenance", {}) if index.exists() else found
+    with zipfile.ZipFile(out) as archive:
+        return json.loads(archive.read(PROVENANCE)) if PROVENANCE in archive.namelist() else {}
+
+
 # -- StyleGAN's zip ----------------------------------------------------------------------------------------------------------------------
 
 
-def _zip(data: ArrayDataset, out: Path, show: Show | None) -> Path:
+def _zip(data: ArrayDataset, out: Path, show: Show | None, about: dict[str, Any] | None) -> Path:
     """PNG files stored as they are, and dataset.json with labels or null."""
     stamp = f"saddlepoint {data.spec.content_hash}"
     if out.exists():
@@ -97,6 +112,8 @@ def _zip(data: ArrayDataset, out: Path, show: Show | None) -> Path:
                 _tell(show, i + 1, len(data))
             table = {"labels": None if labels is None else [[_member(i), label] for i, label in enumerate(labels)]}
             archive.writestr(zipfile.ZipInfo("dataset.json"), json.dumps(table))
+            if about:
+                archive.writestr(zipfile.ZipInfo(PROVENANCE), json.dumps(about))
         _sync(file)
     aside.rename(out)
     progress.unlink(missing_ok=True)
@@ -137,12 +154,12 @@ def _continued(file: IO[bytes], end: int) -> zipfile.ZipFile:
 # -- WebDataset's shards -----------------------------------------------------------------------------------------------------------------
 
 
-def _shards(data: ArrayDataset, out: Path, show: Show | None) -> Path:
+def _shards(data: ArrayDataset, out: Path, show: Show | None, about: dict[str, Any] | None) -> Path:
     """Tar files of ``SHARD`` images: KEY.png, KEY.cls, and KEY.json with the label's name, the caption and the attributes; whole ones are left.
 
     KEY is the image's number. They are shuffled, always in the same way: whoever reads the shards one after the other meets all kinds.
     """
-    _begin_folder(data, out)
+    _begin_folder(data, out, about)
     order = torch.randperm(len(data), generator=torch.Generator().manual_seed(derive_seed("shards")))
     for number, rows in enumerate(torch.split(order, SHARD)):
         path, done = out / f"{number:06d}.tar", number * SHARD
@@ -179,10 +196,10 @@ def _beside(data: ArrayDataset, rows: Tensor) -> list[dict[str, bytes]]:
 # -- a folder of images ------------------------------------------------------------------------------------------------------------------
 
 
-def _folder(data: ArrayDataset, out: Path, show: Show | None) -> Path:
+def _folder(data: ArrayDataset, out: Path, show: Show | None, about: dict[str, Any] | None) -> Path:
     """One PNG file a record, classes as folders; files that are there already are left."""
     labels = data.column("label").tolist() if data.spec.class_names and "label" in data.spec.fields else None
-    _begin_folder(data, out)
+    _begin_folder(data, out, about)
     places = [out if labels is None else out / name.replace("/", "-") for name in data.spec.class_names or ("",)]
     for place in places:
         place.mkdir(exist_ok=True)
@@ -199,7 +216,7 @@ def _folder(data: ArrayDataset, out: Path, show: Show | None) -> Path:
     return out
 
 
-def _begin_folder(data: ArrayDataset, out: Path) -> None:
+def _begin_folder(data: ArrayDataset, out: Path, about: dict[str, Any] | None) -> None:
     """A new folder, or one that an earlier call for the same data began."""
     out.mkdir(parents=True, exist_ok=True)
     mark = out / MARK
@@ -207,7 +224,10 @@ def _begin_folder(data: ArrayDataset, out: Path) -> None:
         raise UsageError(f"{out} exists and holds something else. Choose another name, or remove it.")
     if mark.exists() and mark.read_text(encoding="utf-8") != data.spec.content_hash:
         raise UsageError(f"{out} holds other data. Choose another name, or remove it.")
-    mark.write_text(data.spec.content_hash, encoding="utf-8")
+    if not mark.exists():
+        mark.write_text(data.spec.content_hash, encoding="utf-8")
+    if about and not (out / PROVENANCE).exists():
+        write_json(out / PROVENANCE, about)
 
 
 # -- all -----------------------------------------------------------------------------------------------------------------------------------

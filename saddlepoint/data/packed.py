@@ -76,7 +76,7 @@ def open_packed(path: Path, name: str) -> ArrayDataset:
         raise DataError(f"{path / INDEX} is damaged ({error!r}). Convert the data again.") from None
 
 
-def write_packed(data: ArrayDataset, out: Path, source: str, show: Show | None = None) -> Path:
+def write_packed(data: ArrayDataset, out: Path, source: str, show: Show | None = None, about: Mapping[str, Any] | None = None) -> Path:
     """Write a data set as a packed folder.
 
     Args:
@@ -84,6 +84,7 @@ def write_packed(data: ArrayDataset, out: Path, source: str, show: Show | None =
         out: folder to make; one that holds the same data already is left as it is.
         source: where the data came from, for the index.
         show: called with (records done, all).
+        about: what else the index says of where they came from, plain JSON.
     Raises:
         UsageError: if the folder holds something else.
         StorageError: if the disk refuses; what was written is kept for the next call.
@@ -102,7 +103,7 @@ def write_packed(data: ArrayDataset, out: Path, source: str, show: Show | None =
         finally:
             for file in files.values():
                 file.close()
-        write_json(aside / INDEX, _index(data, source, samples))
+        write_json(aside / INDEX, _index(data, source, samples) | ({"provenance": dict(about)} if about else {}))
         (aside / "progress.json").unlink()
         aside.rename(out)
     except OSError as error:

@@ -6,9 +6,10 @@ import dataclasses
 import shlex
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from saddlepoint.data.images import Resolution
+from saddlepoint.errors import UsageError
 
 Show = Callable[[int, int], None]
 
@@ -54,6 +55,8 @@ def convert_data(
     form: str | None = None,
     resolution: Resolution | None = None,
     channels: int | None = None,
+    without_duplicates: Literal["perceptual", "code"] | None = None,
+    differing_bits: int | None = None,
     show: Show | None = None,
 ) -> Path:
     """Write data in another form; the same call twice changes nothing.
@@ -64,17 +67,27 @@ def convert_data(
         form: "packed", "zip" (StyleGAN's), "shards" (WebDataset's) or "folder"; None: by the ending of ``out``.
         resolution: side, or height and width; None keeps the data's own.
         channels: 1 or 3; None keeps the data's own.
+        without_duplicates: leave images out that are nearly the same as one before them, by a "perceptual" hash or by the binary "code" of an
+            autoencoder that is trained on the images first; what went is written with the data.
+        differing_bits: that the hashes of near duplicates may differ in; None: 4 of 64 (perceptual), 0 of 128 (code).
         show: called with (records done, all).
     Raises:
         UsageError: if ``out`` holds something else.
-        DataError: for a form that these data do not have.
+        DataError: for a form that these data do not have, or near duplicates of what is no image.
         StorageError: if the disk refuses.
     """
     from saddlepoint.data.converting import convert
     from saddlepoint.data.sources import open_data
 
     data = open_data(source, resolution=resolution, channels=channels)
-    return convert(data, Path(out), source=source, form=form, show=show)
+    if without_duplicates is None and differing_bits is not None:
+        raise UsageError("differing_bits says how near duplicates are; name the way they are found with --without-duplicates perceptual or code.")
+    about = None
+    if without_duplicates is not None:
+        from saddlepoint.verbs.thinning import thin
+
+        data, about = thin(data, without_duplicates, differing_bits, show)
+    return convert(data, Path(out), source=source, form=form, show=show, about=about)
 
 
 def get_data(name: str, *, source: str | Path | None = None, root: str | Path | None = None, show: Show | None = None) -> dict[str, Any]:

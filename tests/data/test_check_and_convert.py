@@ -17,7 +17,8 @@ from PIL import Image
 from saddlepoint import api
 from saddlepoint.cli.main import main
 from saddlepoint.data import converting, packed
-from saddlepoint.data.check import check, lines_of, near_pairs
+from saddlepoint.data.check import check, lines_of
+from saddlepoint.data.near import near_pairs
 from saddlepoint.data.packed import open_packed, write_packed
 from saddlepoint.data.sources import open_data
 from saddlepoint.errors import DataError, StorageError, UsageError
