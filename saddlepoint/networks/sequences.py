@@ -91,17 +91,29 @@ def draw_tokens(probs: Tensor, u: Tensor) -> Tensor:
     >>> draw_tokens(torch.tensor([[0.25, 0.0, 0.75]]), torch.tensor([[0.0, 0.2, 0.25, 0.99]])).tolist()
     [[0, 0, 2, 2]]
     """
-    r, v = probs.shape
-    if v <= NARROW:
+    if probs.shape[1] <= NARROW:
         return _search(probs.cumsum(1)[:, None], u)
+    return _inside_block(probs.shape[1], *_choose_block(probs, u))
+
+
+def _choose_block(probs: Tensor, u: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The block of the vocabulary that each number falls into [r, k], what of the number is left inside it [r, k], its probabilities [r, k, w]."""
+    r, v = probs.shape
     width = next((w for w in range(math.isqrt(v - 1) + 1, 4 * math.isqrt(v)) if v % w == 0), math.isqrt(v) + 1)
     blocks = (probs if v % width == 0 else F.pad(probs, (0, -v % width))).view(r, -1, width)
     edges = blocks.sum(2).cumsum(1)  # r b
     target = u * edges[:, -1:]
     block = torch.searchsorted(edges, target, right=True).clamp_(max=edges.shape[1] - 1)
-    before = torch.where(block > 0, edges.gather(1, (block - 1).clamp_(min=0)), 0)
-    inside = blocks.gather(1, block[..., None].expand(-1, -1, width)).cumsum(2)  # r k w
-    return (block * width + _find(inside, target - before)).clamp_(max=v - 1)
+    before = F.pad(edges, (1, 0)).gather(1, block)
+    rows = torch.arange(0, blocks.shape[0] * blocks.shape[1], blocks.shape[1], device=probs.device)[:, None] + block
+    return block, target - before, blocks.flatten(0, 1)[rows]
+
+
+def _inside_block(v: int, block: Tensor, target: Tensor, probs: Tensor) -> Tensor:
+    """The token of each block where the running sum of its probabilities [r, k, w] exceeds the target [r, k]."""
+    edges = probs.cumsum(2)
+    place = torch.searchsorted(edges, _inside(edges, target)[..., None], right=True)[..., 0]
+    return (block * probs.shape[2] + place).clamp_(max=v - 1)
 
 
 def _search(edges: Tensor, u: Tensor) -> Tensor:
@@ -135,13 +147,16 @@ def draw_next(output: nn.Linear, features: Tensor, u: Tensor, temperature: float
     rows, v = min(len(features), at_once), output.out_features
     logits, probs = output.weight.new_empty(rows, v), output.weight.new_empty(rows, v)
     weight = torch.cat([output.weight, output.bias[:, None]], 1).T / temperature  # h+1 v: one product, without a copy of the bias for every row
-    features, drawn = F.pad(features.to(weight.dtype), (0, 1), value=1.0), []
+    features, drawn, wide = F.pad(features.to(weight.dtype), (0, 1), value=1.0), [], []
     for part, numbers in zip(torch.split(features, at_once), torch.split(u.to(weight.dtype), at_once), strict=True):
         m = len(part)
         torch.mm(part, weight, out=logits[:m])
         torch.softmax(logits[:m], 1, out=probs[:m])
-        drawn.append(draw_tokens(probs[:m], numbers))
-    return torch.cat(drawn)
+        if v <= NARROW:
+            drawn.append(draw_tokens(probs[:m], numbers))
+        else:  # a block of each row outlives its probabilities; the search inside the blocks is one for all
+            wide.append(_choose_block(probs[:m], numbers))
+    return torch.cat(drawn) if v <= NARROW else _inside_block(v, *(torch.cat(each) for each in zip(*wide, strict=True)))
 
 
 @torch.no_grad()
