@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from saddlepoint.errors import UsageError
 from saddlepoint.networks.base import Discriminator, Judgement
-from saddlepoint.networks.instancenorm import TranslatorNorm, translator_norm
+from saddlepoint.networks.instancenorm import InstanceNorm, TranslatorNorm
 from saddlepoint.networks.unet import levels_of
 
 LEVELS = 4
@@ -31,6 +31,13 @@ def _levels(size: tuple[int, int]) -> int:
 
 def _widths(width: int, levels: int) -> list[int]:
     return [width * 2**level for level in range(levels)]
+
+
+def _norm(kind: TranslatorNorm, channels: int) -> nn.Module:
+    """The layer of a kind. In use the batch's has its running averages: a map of the lowest levels has too few values for statistics of its own."""
+    if kind == "none":
+        return nn.Identity()
+    return nn.BatchNorm2d(channels) if kind == "batch" else InstanceNorm(channels)
 
 
 class DiscoTranslator(nn.Module):
@@ -57,13 +64,13 @@ class DiscoTranslator(nn.Module):
         widths = _widths(width, levels)
         layers: list[nn.Module] = []
         for level, (a, b) in enumerate(zip([channels, *widths], widths, strict=False)):
-            layers += [nn.Conv2d(a, b, 4, 2, 1, bias=False), translator_norm(norm if level else "none", b), nn.LeakyReLU(0.2, inplace=True)]
+            layers += [nn.Conv2d(a, b, 4, 2, 1, bias=False), _norm(norm if level else "none", b), nn.LeakyReLU(0.2, inplace=True)]
         if bottleneck:
             left = (size[0] >> levels, size[1] >> levels)
-            layers += [nn.Conv2d(widths[-1], bottleneck, left, bias=False), translator_norm(norm, bottleneck), nn.LeakyReLU(0.2, inplace=True)]
-            layers += [nn.ConvTranspose2d(bottleneck, widths[-1], left, bias=False), translator_norm(norm, widths[-1]), nn.ReLU(inplace=True)]
+            layers += [nn.Conv2d(widths[-1], bottleneck, left, bias=False), _norm(norm, bottleneck), nn.LeakyReLU(0.2, inplace=True)]
+            layers += [nn.ConvTranspose2d(bottleneck, widths[-1], left, bias=False), _norm(norm, widths[-1]), nn.ReLU(inplace=True)]
         for a, b in zip(widths[::-1], widths[-2::-1], strict=False):
-            layers += [nn.ConvTranspose2d(a, b, 4, 2, 1, bias=False), translator_norm(norm, b), nn.ReLU(inplace=True)]
+            layers += [nn.ConvTranspose2d(a, b, 4, 2, 1, bias=False), _norm(norm, b), nn.ReLU(inplace=True)]
         self.layers = nn.Sequential(*layers, nn.ConvTranspose2d(width, out_channels, 4, 2, 1, bias=False))
         self.to(memory_format=torch.channels_last)
 
@@ -87,7 +94,7 @@ class DiscoDiscriminator(Discriminator):
         levels = _levels(size)
         widths = _widths(width, levels)
         self.levels = nn.ModuleList(
-            nn.Sequential(nn.Conv2d(a, b, 4, 2, 1, bias=False), translator_norm(norm if level else "none", b), nn.LeakyReLU(0.2))
+            nn.Sequential(nn.Conv2d(a, b, 4, 2, 1, bias=False), _norm(norm if level else "none", b), nn.LeakyReLU(0.2))
             for level, (a, b) in enumerate(zip([channels, *widths], widths, strict=False))
         )
         self.head = nn.Conv2d(widths[-1], 1, (size[0] >> levels, size[1] >> levels), bias=False)
