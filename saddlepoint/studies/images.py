@@ -4,13 +4,14 @@
 
 Every recipe trains as its preset "small" has it, but for as many rounds as the budget holds: the whole schedule, phases and all, is rehearsed in a
 few rounds, and their time says how many. What rehearsing and scoring take is not counted. Kept are the last state and the one that scored best on
-the way. Interrupted, the same command continues; another budget or another seed adds to what is there.
+the way. Interrupted, the same command continues, a run under way from its last look; another budget or another seed adds to what is there.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import sys
 import time
 from collections.abc import Sequence
@@ -34,10 +35,11 @@ from saddlepoint.evaluation.neighbours import precision_recall
 from saddlepoint.evaluation.quick import QuickScorer
 from saddlepoint.evaluation.samples import draw_samples
 from saddlepoint.games.game import Game, Samples
-from saddlepoint.studies.play import play
+from saddlepoint.studies.play import Kept, play
 from saddlepoint.studies.pool import Record, run_missing
 from saddlepoint.studies.toys import cell
 from saddlepoint.training import machine
+from saddlepoint.training.checkpoint import Checkpoint, list_checkpoints, load_checkpoint, save_checkpoint
 from saddlepoint.training.storage import write_bytes
 from saddlepoint.zoo.catalogue import find_recipe
 
@@ -53,10 +55,10 @@ class _Over(Exception):
 
 
 class _Budget:
-    """The processor's seconds of this process, those of scoring aside."""
+    """The processor's seconds of a run: those of this process, scoring aside, and those that were used before."""
 
-    def __init__(self, seconds: float) -> None:
-        self.seconds, self.began, self.aside = seconds, time.process_time(), 0.0
+    def __init__(self, seconds: float, before: float) -> None:
+        self.seconds, self.began, self.aside = seconds, time.process_time() - before, 0.0
 
     @property
     def used(self) -> float:
@@ -73,46 +75,58 @@ def image_run(job: dict[str, Any]) -> dict[str, Any]:
         "best" and "last": scores of those states; "floor": of real against real, with the same numbers; "looks": quick scores on the way; "rounds",
         "images_seen", "cpu_sec"; "stopped": why it ended early, or None.
     """
-    budget_sec = 60 * job["cpu_minutes"]
     data = open_data(job["data"], resolution=job["resolution"])
-    rehearsed = time.process_time()
-    game, prepared, config = _start(job, data, REHEARSED)
-    play(game, prepared, rounds=REHEARSED, batch=config.batch, seed=job["seed"], every=REHEARSED)
-    rehearsed = time.process_time() - rehearsed
-    game, prepared, config = _start(job, data, max(round(budget_sec / rehearsed * REHEARSED), 1))
+    folder, kept = Path(job["folder"]) / name_of(job), Kept(Path(job["folder"]) / name_of(job))
+    rounds = kept.state.get("rounds_planned") or _rehearse(job, data)
+    game, prepared, config = _start(job, data, rounds)
     assert isinstance(game, Samples) and isinstance(data, ArrayDataset)
     scorer = QuickScorer(data)
-    looks: list[dict[str, Any]] = []
-    best = (float("inf"), {name: value.clone() for name, value in game.state_dict().items()}, 0)
-    budget = _Budget(budget_sec)
+    looks: list[dict[str, Any]] = kept.state.get("looks", [])
+    budget = _Budget(60 * job["cpu_minutes"], looks[-1]["cpu_sec"] if looks else 0.0)
 
     def watch(done: int) -> None:
-        nonlocal best
         over = budget.used >= budget.seconds
-        if not (over or done == config.rounds or budget.used >= budget.seconds * (len(looks) + 1) / LOOKS):
+        due = done and (over or done == config.rounds or budget.used >= budget.seconds * (len(looks) + 1) / LOOKS)
+        if not due:
             return
         start = time.process_time()
         score = scorer.score(draw_samples(game, scorer.num_fake, seed=job["seed"]))
         seen = {"rounds": done, "images_seen": game.clock.images_seen, "cpu_sec": round(budget.used, 1)}
         looks.append(seen | {name: score[name] for name in ("quick_frechet", "coverage")})
-        if score["quick_frechet"] < best[0]:
-            best = (score["quick_frechet"], {name: value.clone() for name, value in game.state_dict().items()}, done)
+        if looks[-1] is _best(looks):
+            save_checkpoint(folder / "best", 0, Checkpoint(game.state_dict(), {}, {}))
+        kept.save(looks=looks, rounds_planned=rounds)
         budget.aside += time.process_time() - start
         if over:
             raise _Over
 
     stopped = None
     try:
-        play(game, prepared, rounds=config.rounds, batch=config.batch, seed=job["seed"], watch=watch)
+        play(game, prepared, rounds=config.rounds, batch=config.batch, seed=job["seed"], watch=watch, kept=kept)
     except _Over:
         pass
     except NotFiniteError as error:
         stopped = str(error).partition(". ")[0]
     judge = Judge(data, job["judged"])
-    last = judge(game, job, "last")
-    game.load_state_dict(best[1])
-    found = {"last": last, "best": judge(game, job, "best") | {"rounds": best[2]}, "floor": judge.floor, "looks": looks}
+    found: dict[str, Any] = {"last": judge(game, job, "last"), "floor": judge.floor, "looks": looks}
+    if looks:
+        game.load_state_dict(load_checkpoint(list_checkpoints(folder / "best")[-1][1]).game)
+    found["best"] = judge(game, job, "best") | {"rounds": _best(looks)["rounds"] if looks else 0}
+    shutil.rmtree(folder, ignore_errors=True)
     return found | (looks[-1] if looks else {}) | {"stopped": stopped}
+
+
+def _best(looks: list[dict[str, Any]]) -> dict[str, Any]:
+    return min(looks, key=lambda look: float(look["quick_frechet"]))
+
+
+def _rehearse(job: dict[str, Any], data: Dataset) -> int:
+    """How many rounds the budget holds, by the time of a few over the whole schedule."""
+    began = time.process_time()
+    game, prepared, config = _start(job, data, REHEARSED)
+    play(game, prepared, rounds=REHEARSED, batch=config.batch, seed=job["seed"], every=REHEARSED)
+    rounds: float = 60 * job["cpu_minutes"] / (time.process_time() - began) * REHEARSED
+    return max(round(rounds), 1)
 
 
 def _start(job: dict[str, Any], data: Dataset, rounds: int) -> tuple[Game, Dataset, Any]:

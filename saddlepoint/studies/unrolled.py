@@ -28,19 +28,10 @@ from saddlepoint.data.toys import ToyDataset
 from saddlepoint.draws import derive_seed
 from saddlepoint.errors import NotFiniteError, UsageError
 from saddlepoint.evaluation.samples import draw_samples
+from saddlepoint.studies.play import Kept
 from saddlepoint.studies.toyruns import SAMPLES, measure
 from saddlepoint.studies.toys import cell
 from saddlepoint.training import machine
-from saddlepoint.training.checkpoint import (
-    Checkpoint,
-    list_checkpoints,
-    load_checkpoint,
-    optimizer_tensors,
-    remove_checkpoint,
-    restore_game,
-    restore_optimizers,
-    save_checkpoint,
-)
 from saddlepoint.training.storage import write_bytes
 from saddlepoint.training.trainer import Trainer, TrainerConfig
 from saddlepoint.zoo.catalogue import find_recipe
@@ -96,13 +87,14 @@ class Walk:
 
     def state(self) -> dict[str, Any]:
         """Round, looks, processor seconds, and why it ended early, as saved last."""
-        saved = list_checkpoints(self.folder)
-        return load_checkpoint(saved[-1][1]).state if saved else {"round": 0, "looks": [], "cpu_sec": 0.0, "stopped": None}
+        saved = Kept(self.folder).state
+        return {name: saved.get(name, first) for name, first in (("round", 0), ("looks", []), ("cpu_sec", 0.0), ("stopped", None))}
 
     def advance(self, stop: int) -> dict[str, Any]:
         """Play on to round ``stop``, look, and save; returns the state."""
-        began, state = time.process_time(), self.state()
-        trainer, data = self._open(state)
+        began, state, kept = time.process_time(), self.state(), Kept(self.folder)
+        trainer, data = self._open()
+        kept.open(trainer)
         try:
             while trainer.game.clock.round < stop:
                 trainer.play_round()
@@ -113,16 +105,12 @@ class Walk:
             trainer.close()
         points = draw_samples(trainer.game, SAMPLES, seed=self.seed).numpy()  # type: ignore[arg-type]
         state["looks"].append({"round": stop} | measure(points, data))
-        tensors, numbers = optimizer_tensors(trainer.game)
-        state |= {"round": stop, "cpu_sec": round(state["cpu_sec"] + time.process_time() - began, 2), "optimizer_numbers": numbers}
-        older = list_checkpoints(self.folder)
-        save_checkpoint(self.folder, stop, Checkpoint(trainer.game.state_dict(), tensors, state))
+        state |= {"cpu_sec": round(state["cpu_sec"] + time.process_time() - began, 2)}
+        kept.save(**state)
         np.save(self.samples(stop), points.astype(np.float16))
-        for _, path in older:
-            remove_checkpoint(path)
-        return state
+        return state | {"round": stop}
 
-    def _open(self, state: dict[str, Any]) -> tuple[Trainer, ToyDataset]:
+    def _open(self) -> tuple[Trainer, ToyDataset]:
         recipe, data = find_recipe("unrolled"), open_data(DATA)
         assert isinstance(data, ToyDataset)
         steps, d_steps = ARMS[self.arm]
@@ -130,15 +118,7 @@ class Walk:
         config = dataclasses.replace(recipe.preset("paper"), **changes)
         torch.manual_seed(derive_seed(self.seed, "initialisation"))
         game = recipe.game(config, data)
-        trainer = Trainer(game, data, TrainerConfig(seed=self.seed, batch=config.batch, horizon=config.rounds))
-        if state["round"]:
-            path = list_checkpoints(self.folder)[-1][1]
-            saved = load_checkpoint(path)
-            restore_game(game, saved.game, path)
-            restore_optimizers(game, saved.optimizers, state["optimizer_numbers"])
-            game.clock.round, game.clock.images_seen = state["round"], state["round"] * d_steps * config.batch
-            trainer.feed.position = game.clock.images_seen
-        return trainer, data
+        return Trainer(game, data, TrainerConfig(seed=self.seed, batch=config.batch, horizon=config.rounds)), data
 
     def samples(self, round: int) -> Path:
         """File of the samples after a round."""

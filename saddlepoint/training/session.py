@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from saddlepoint.errors import CheckpointError, StoppedError
-from saddlepoint.training.checkpoint import Checkpoint, folder_name, optimizer_tensors, restore_game, restore_optimizers, save_checkpoint
+from saddlepoint.training.checkpoint import folder_name, save_checkpoint
 from saddlepoint.training.logbook import Logbook
 from saddlepoint.training.observers import Watchers
 from saddlepoint.training.plan import Plan
@@ -57,18 +57,15 @@ class Session:
         """
         path = Path(self.group.lead(lambda: str(self.run.find_checkpoint(which))))
         checkpoint = self.run.load(str(int(path.name[6:])))[0]
-        restore_game(self.trainer.game, checkpoint.game, path)
+        self.trainer.restore(checkpoint, path)
         try:
-            self._restore(checkpoint)
+            self._restore(checkpoint.state)
         except (KeyError, TypeError, ValueError) as error:
             raise CheckpointError(f"{path / 'state.json'} does not fit this version of saddlepoint: {error!r}.") from None
         self.trainer.fabric.barrier()
         self.group.lead(self._drop_later)
 
-    def _restore(self, checkpoint: Checkpoint) -> None:
-        state = checkpoint.state
-        restore_optimizers(self.trainer.game, checkpoint.optimizers, state["optimizer_numbers"])
-        self.clock.round, self.clock.images_seen, self.trainer.feed.position = state["round"], state["images_seen"], state["images_seen"]
+    def _restore(self, state: dict[str, Any]) -> None:
         self.logbook.load_state_dict(state["logbook"])
         self.elapsed, self.last_saved = state["elapsed_sec"], state["round"]
         self._shown = (self.elapsed, self.clock.images_seen)
@@ -94,19 +91,15 @@ class Session:
         self.trainer.check_weights(self.last_good)
 
     def _write(self) -> None:
-        tensors, numbers = optimizer_tensors(self.trainer.game)
         state = {
-            "round": self.clock.round,
-            "images_seen": self.clock.images_seen,
             "elapsed_sec": self.elapsed,
             "logbook": self.logbook.state_dict(),
             "best": self.best,
             "cadence": {"preview_every": self.plan.preview_every, "score_every": self.plan.score_every},
             "monitor": self.watchers.monitor.state_dict() if self.watchers.monitor else {},
-            "optimizer_numbers": numbers,
         }
         self.run.sync()
-        save_checkpoint(self.run.folder / "checkpoints", self.clock.round, Checkpoint(self.trainer.game.state_dict(), tensors, state))
+        save_checkpoint(self.run.folder / "checkpoints", self.clock.round, self.trainer.checkpoint(state))
         self._prune()
 
     def _prune(self) -> None:

@@ -10,6 +10,8 @@ import contextlib
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import torch
 from lightning_fabric import Fabric
@@ -17,10 +19,11 @@ from torch import Tensor, nn
 
 from saddlepoint.data.records import Batch, Dataset
 from saddlepoint.draws import Draws, derive_seed, use
-from saddlepoint.errors import NotFiniteError, UsageError
+from saddlepoint.errors import CheckpointError, NotFiniteError, UsageError
 from saddlepoint.games.game import Game, Loss, Turn
 from saddlepoint.games.player import Player, move
 from saddlepoint.training.batches import Feed, LazyBatch
+from saddlepoint.training.checkpoint import Checkpoint, optimizer_tensors, restore_game, restore_optimizers
 from saddlepoint.training.sparse import mean_of_rows
 
 
@@ -215,6 +218,29 @@ class Trainer:
             if not math.isfinite(size):
                 what = f"Round {self.game.clock.round}: the {name} is not finite."
                 raise NotFiniteError(f"{what} Training stopped; nothing broken was saved. {last_good}")
+
+    def checkpoint(self, state: dict[str, Any]) -> Checkpoint:
+        """Everything that :meth:`restore` needs, with what the caller adds to its JSON state."""
+        tensors, numbers = optimizer_tensors(self.game)
+        clock = {"round": self.game.clock.round, "images_seen": self.game.clock.images_seen}
+        return Checkpoint(self.game.state_dict(), tensors, state | clock | {"optimizer_numbers": numbers})
+
+    def restore(self, checkpoint: Checkpoint, path: Path) -> None:
+        """Go on from where a checkpoint was made, as if there had been no break.
+
+        Args:
+            checkpoint: of :meth:`checkpoint`.
+            path: where it lies, for error lines.
+        Raises:
+            CheckpointError: for one of another architecture or another version.
+        """
+        restore_game(self.game, checkpoint.game, path)
+        state, clock = checkpoint.state, self.game.clock
+        try:
+            restore_optimizers(self.game, checkpoint.optimizers, state["optimizer_numbers"])
+            clock.round, clock.images_seen, self.feed.position = state["round"], state["images_seen"], state["images_seen"]
+        except (KeyError, TypeError, ValueError) as error:
+            raise CheckpointError(f"{path / 'state.json'} does not fit this version of saddlepoint: {error!r}.") from None
 
     def gradient_of(self, turn: Turn, index: int = 0) -> Mapping[str, Tensor]:
         """The whole batch's gradient of one turn without a move, by parameter name: for tests and tools."""

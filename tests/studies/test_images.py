@@ -55,6 +55,27 @@ def test_schedules_are_as_long_as_the_budget_and_growing_ends_in_it(tmp_path: Pa
     assert abs(found["rounds"] - lengths[1]) <= 0.5 * lengths[1]
 
 
+def test_a_run_that_was_killed_goes_on_from_its_last_look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[int] = []
+    rehearse, save = images._rehearse, images.Kept.save
+
+    def stopping(kept: Any, **state: Any) -> None:
+        save(kept, **state)
+        calls.append(kept.state["looks"][-1]["rounds"])
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(images, "_rehearse", lambda job, data: calls.append(-1) or rehearse(job, data))
+    monkeypatch.setattr(images.Kept, "save", stopping)
+    with pytest.raises(KeyboardInterrupt):
+        image_run(job(tmp_path, cpu_minutes=0.03))
+    found = image_run(job(tmp_path, cpu_minutes=0.03))
+    assert calls.count(-1) == 1
+    assert [look["rounds"] for look in found["looks"]] == [rounds for rounds in calls if rounds > 0]
+    assert found["rounds"] > found["looks"][0]["rounds"]
+    assert not (tmp_path / "dcgan-width-4-batch-8-emoji-32-0.03-0").exists()
+
+
 def test_the_table_is_in_the_order_of_the_kernel_distance() -> None:
     def record(recipe: str, kd: float) -> dict[str, Any]:
         scores = {"fd": 100 * kd, "kd": kd, "precision": 0.5, "recall": 0.25}
