@@ -42,7 +42,7 @@ def open_sequences(place: str, request: Request, tokeniser: Tokeniser) -> ArrayD
     if request.resolution is not None or request.channels is not None:
         raise UsageError(
             f"{request.name} holds sequences, which have no resolution and no channels. Leave those settings out, or choose a recipe for sequences: "
-            "sequence-mle, pg-bleu, seqgan, maligan."
+            "sequence-mle, pg-bleu, seqgan, maligan, wgan-gp-language."
         )
     file, options = read_options(place, {"length": 0, "min_count": 1, "cut": 0} | ({"transpose": 0} if tokeniser.transposed else {}))
     limit, min_count, cut = (int(options[name]) for name in ("length", "min_count", "cut"))
