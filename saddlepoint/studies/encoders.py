@@ -55,7 +55,7 @@ ARMS: dict[str, dict[str, Arm]] = {
         "adversarial autoencoder, five classes": ("aae", "small", {"resolution": 8, "latent_dim": 8}),
     },
 }
-ROUNDS = {"blur": 250, "features": 800, "regress": 600}
+ROUNDS = {"blur": 250, "features": 1_600, "regress": 600}
 SCORES = {
     "blur": ("sharpness / real", "upper frequencies, dB", "quick Frechet distance"),
     "features": ("linear classifier", "nearest neighbour", "error of real images / of random ones"),
