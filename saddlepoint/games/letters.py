@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from saddlepoint.data.records import Batch, Dataset
 from saddlepoint.draws import Draws
+from saddlepoint.errors import UsageError
 from saddlepoint.games.adversarial import AdversarialGame
 from saddlepoint.games.sequences import as_lines
 from saddlepoint.games.settings import AdversarialConfig
@@ -29,11 +30,15 @@ class LetterGame(AdversarialGame):
         objective: the value function.
         data: its vocabulary, and its name, which says how tokens are joined.
         settings: the other arguments of :class:`AdversarialGame`.
+    Raises:
+        UsageError: for an augmentation.
     """
 
     def __init__(
         self, config: AdversarialConfig, generator: nn.Module, discriminator: nn.Module, objective: Objective, data: Dataset, **settings: Any
     ) -> None:
+        if config.augment or config.augmentation is not None:
+            raise UsageError("Augmentations are of images, and these are sequences: leave --augment and --augmentation out.")
         super().__init__(config, generator, discriminator, objective, **settings)
         self.vocabulary, self.data_name = data.spec.vocabulary, data.spec.name
 

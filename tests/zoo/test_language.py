@@ -16,6 +16,7 @@ from saddlepoint.evaluation.quick import QuickScorer
 from saddlepoint.evaluation.sequences import ngram_jensen_shannon
 from saddlepoint.games.player import Adam
 from saddlepoint.networks.letters import LetterCritic, LetterGenerator
+from saddlepoint.views.ada import ADA
 from tests.zoo.conftest import Playing, make_game
 
 FAST = Adam(lr=2e-3, beta1=0.5, beta2=0.9)
@@ -79,6 +80,11 @@ def test_the_critic_reads_one_hot_tokens(file: str) -> None:
     x = game.reals(type("B", (), {"x": tokens})())
     assert x.shape == (4, len(data.spec.vocabulary), 8)
     assert torch.equal(x.argmax(1), tokens) and float(x.sum()) == 32
+
+
+def test_an_augmentation_of_images_is_refused(file: str) -> None:
+    with pytest.raises(UsageError, match="these are sequences"):
+        make_game("wgan-gp-language", "small", open_data(file), **SMALL, augmentation=ADA())
 
 
 def test_the_quick_score_is_the_divergence_of_the_metrics_by_name(file: str) -> None:
