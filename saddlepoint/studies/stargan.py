@@ -41,7 +41,7 @@ KNOWN = (("glasses", "hat"), ("long-hair", "beard"))  # what the two sets are la
 LEFT = "left as they are"
 WIDTHS = {"width": 12, "d_width": 24, "resolution": SIDE}
 ARMS = {"tones": (LEFT, "one CycleGAN a tone", "StarGAN"), "mask": (LEFT, "the first set alone", "both sets")}
-ROUNDS = {"tones": 400, "mask": 400}
+ROUNDS = {"tones": 600, "mask": 500}
 SCORES = {
     "tones": ("nearest to the wanted tone", "error from the target, %", "rounds", "parameters, M"),
     "mask": ("wanted found", "the others kept", "error, %", "wrong mask: wanted found", "the others kept then", "error then, %"),
