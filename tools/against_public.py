@@ -10,6 +10,7 @@
     python tools/against_public.py biggan --public DIR    # DIR: a checkout of ajbrock/BigGAN-PyTorch; against_biggan.py says more
     python tools/against_public.py pix2pix --public DIR   # or cyclegan; DIR: a checkout of junyanz/pytorch-CycleGAN-and-pix2pix
     python tools/against_public.py seqgan --public DIR    # DIR: a checkout of williamSYSU/TextGAN-PyTorch; against_sequences.py says more
+    python tools/against_public.py pixelcnn --public DIR  # DIR: a checkout of ritheshkumar95/pytorch-vqvae; against_pixels.py says more
 
 Each side is a process of its own, so that neither's memory or threads disturb the other; a line is one round of each. Widths, batch, optimiser and
 turns are the public code's: DCGAN 64x64x3, z 100, widths 64, batch 64, fakes shared; SNGAN and WGAN-GP 32x32x3, batch 64, five D turns and one G
@@ -33,7 +34,7 @@ from typing import Any
 import torch
 from torch import nn
 
-Turn = Callable[[], None]
+Turn = Callable[[], float | None]  # what the time is to be multiplied by, where a side does only a part of its work
 BATCH = 64
 ELSEWHERE = {  # files with public(case, checkout) and ours(case)
     "progan": "against_progan",
@@ -55,6 +56,9 @@ ELSEWHERE = {  # files with public(case, checkout) and ours(case)
     "pix2pix": "against_translation",
     "cyclegan": "against_translation",
     "seqgan": "against_sequences",
+    "seqgan-generator": "against_sequences",
+    "pixelcnn": "against_pixels",
+    "pixelcnn-digits": "against_pixels",
 }
 CYCLES = ("stylegan2-cycle",)  # a file's CYCLE names the kinds of round measured, its SHARES how many of each there are
 
@@ -175,8 +179,8 @@ def work(side: str, given: argparse.Namespace) -> None:
     clock = time.process_time if given.cpu_seconds else time.perf_counter
     for _ in sys.stdin:
         start = clock()
-        play()
-        print(clock() - start, flush=True)
+        share = play()
+        print((clock() - start) * (share or 1.0), flush=True)
 
 
 def ask(side: subprocess.Popen[str]) -> float:
