@@ -64,7 +64,7 @@ def ours(case: str) -> Turn:
     spec = DataSpec(name="random", kind="image", shape=(3, 32, 32), num_records=1000)
     data = ArrayDataset({"image": torch.randint(0, 256, (1000, 3, 32, 32), dtype=torch.uint8)}, spec)
     config = dataclasses.replace(
-        SMALL, batch=BATCH, width=WIDTH, full_stages=STAGES, group_width=GROUP, generator_optimizer=START, discriminator_optimizer=START
+        SMALL, batch=BATCH, width=WIDTH, full_stages=STAGES, blocks=2, group_width=GROUP, generator_optimizer=START, discriminator_optimizer=START
     )
     game, book = r3gan(config, data), Logbook(20)
     trainer = Trainer(game, data, TrainerConfig(batch=BATCH, horizon=config.rounds), start_fabric("cpu"), record=book.add)

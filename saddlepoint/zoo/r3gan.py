@@ -83,13 +83,17 @@ CIFAR = replace(
 IMAGENET = replace(
     FFHQ64, batch=4096, rounds=48_828, width=1536, full_stages=5, group_width=32, ema_halflife_kimg=50_000.0, conditional=True
 )  # 64 pixels
-SMALL = replace(  # 32 pixels on two cores: widths 64, 64, 32, 16, ten times the learning rate, an average of short memory, no augmentation
+# 32 pixels on two cores: widths 64, 32, 16, 8 of one block each, ten times the learning rate, an average of short memory, no augmentation. On emoji (one
+# seed) the quick Frechet distance is 39 after 38 seconds of the processor and 36 after 56 (with gamma .1 to .01 as good); widths 64, 64, 32, 16 of two
+# blocks, 3.6 times as dear an image, are at 54 after 39 seconds.
+SMALL = replace(
     FFHQ64,
     batch=32,
     rounds=2_000,
     resolution=32,
     width=64,
-    full_stages=2,
+    full_stages=1,
+    blocks=1,
     gamma=1.0,
     final_gamma=0.1,
     final_p=0.0,
