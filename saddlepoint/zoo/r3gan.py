@@ -83,9 +83,9 @@ CIFAR = replace(
 IMAGENET = replace(
     FFHQ64, batch=4096, rounds=48_828, width=1536, full_stages=5, group_width=32, ema_halflife_kimg=50_000.0, conditional=True
 )  # 64 pixels
-# 32 pixels on two cores: widths 64, 32, 16, 8 of one block each, ten times the learning rate, an average of short memory, no augmentation. On emoji (one
-# seed) the quick Frechet distance is 39 after 38 seconds of the processor and 36 after 56 (with gamma .1 to .01 as good); widths 64, 64, 32, 16 of two
-# blocks, 3.6 times as dear an image, are at 54 after 39 seconds.
+# 32 pixels on two cores: widths 64, 32, 16, 8 of one block each, ten times the learning rate, an average of short memory, no augmentation. On emoji
+# (one seed) the quick Frechet distance is 39 after 38 seconds of the processor and 36 after 56 (gamma .1 to .01 is as good); widths 64, 64, 32, 16
+# of two blocks, 3.6 times as dear an image, are at 54 after 39 seconds.
 SMALL = replace(
     FFHQ64,
     batch=32,
