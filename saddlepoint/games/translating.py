@@ -17,12 +17,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from saddlepoint.data.records import Batch
-from saddlepoint.draws import Draws
+from saddlepoint.draws import Draws, use
 from saddlepoint.errors import UsageError
 from saddlepoint.games.game import Game, Loss, Turn, turn
 from saddlepoint.games.player import SGD, Adam, RMSprop, linear_decay
 from saddlepoint.games.settings import GameConfig
-from saddlepoint.networks.base import mixes_samples
+from saddlepoint.networks.base import mixes_kinds
 from saddlepoint.objectives.minimax import NonSaturating
 from saddlepoint.objectives.objective import Objective
 
@@ -190,10 +190,11 @@ class PairedTranslation(TranslationGame):
         with self.players["generator"].thawed():
             fake = self.generator(x)
         self.kept["fake", self.draws.piece] = fake
-        if mixes_samples(self.discriminator):
+        if mixes_kinds(self.discriminator):
             real_logits, fake_logits = self.judge(x, y), self.judge(x, fake.detach())
         else:
-            real_logits, fake_logits = self.judge(torch.cat([x, x]), torch.cat([y, fake.detach()])).chunk(2)
+            with use(self.draws), self.draws.together(2):
+                real_logits, fake_logits = self.judge(torch.cat([x, x]), torch.cat([y, fake.detach()])).chunk(2)
         loss = Loss(adversarial=self.objective.discriminator(real_logits, fake_logits).mean())
         return loss.watch(**self.objective.opinion(real_logits.detach(), fake_logits.detach()))
 

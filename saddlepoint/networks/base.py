@@ -42,4 +42,16 @@ def mixes_samples(module: nn.Module) -> bool:
 
     Layers of our own that mix samples carry the class attribute ``mixes_samples = True``.
     """
-    return any(isinstance(m, nn.modules.batchnorm._BatchNorm) or getattr(m, "mixes_samples", False) for m in module.modules())
+    return any(_mixes(m) for m in module.modules())
+
+
+def mixes_kinds(module: nn.Module) -> bool:
+    """Whether real and fake may not pass together, even where the draws say so (:meth:`saddlepoint.draws.Draws.together`).
+
+    Layers that mix the samples of one kind alone carry the class attribute ``keeps_kinds_apart = True``.
+    """
+    return any(_mixes(m) and not getattr(m, "keeps_kinds_apart", False) for m in module.modules())
+
+
+def _mixes(layer: nn.Module) -> bool:
+    return isinstance(layer, nn.modules.batchnorm._BatchNorm) or getattr(layer, "mixes_samples", False)

@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from saddlepoint.draws import draws_like
+
 TranslatorNorm = Literal["batch", "instance", "none"]
 EPS = 1e-5
 
@@ -60,10 +62,13 @@ class InstanceNorm(nn.Module):
 class ImageBatchNorm(InstanceNorm):
     """Batch normalisation that keeps no running averages: in use, each image by its own statistics.
 
+    Where kinds of samples pass together (:meth:`saddlepoint.draws.Draws.together`), each kind is a batch of its own, as if it came alone.
+
     Isola et al. 2017 (arXiv:1611.07004), section 3.3: batch normalisation with the statistics of the test batch, which is one image there.
     """
 
     mixes_samples = True
+    keeps_kinds_apart = True
 
     def __init__(self, num_features: int) -> None:
         super().__init__(num_features, affine=True)
@@ -72,7 +77,9 @@ class ImageBatchNorm(InstanceNorm):
         """[n, c, h, w] -> [n, c, h, w]."""
         if not self.training:
             return instance_norm(x, self.weight, self.bias)
-        return F.batch_norm(x, None, None, self.weight, self.bias, training=True, eps=EPS)
+        kinds = torch.split(x, len(x) // draws_like(x).groups)
+        normed = [F.batch_norm(kind, None, None, self.weight, self.bias, training=True, eps=EPS) for kind in kinds]
+        return normed[0] if len(kinds) == 1 else torch.cat(normed)
 
 
 def translator_norm(kind: TranslatorNorm, num_features: int) -> nn.Module:

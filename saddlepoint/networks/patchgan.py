@@ -19,11 +19,17 @@ from torch import Tensor, nn
 
 from saddlepoint.errors import UsageError
 from saddlepoint.networks.base import Discriminator, Judgement
+from saddlepoint.networks.convolution import conv2d
 from saddlepoint.networks.initialisation import normal_weights
 from saddlepoint.networks.instancenorm import TranslatorNorm, translator_norm
 
 Patch = Literal[1, 16, 34, 70, 142, 286]
 STRIDED: dict[int, int] = {16: 1, 34: 2, 70: 3, 142: 4, 286: 5}  # side of the patch -> convolutions of stride 2
+
+
+class _Convolution(nn.Conv2d):
+    def forward(self, x: Tensor) -> Tensor:
+        return conv2d(x, self.weight, self.bias, stride=self.stride[0], padding=int(self.padding[0]))
 
 
 class PatchGAN(Discriminator):
@@ -51,11 +57,11 @@ class PatchGAN(Discriminator):
         for level, (a, b, stride) in enumerate(zip(widths, widths[1:], strides, strict=False)):
             normed: TranslatorNorm = norm if level else "none"
             layers += [
-                nn.Conv2d(a, b, kernel, stride, padding, bias=normed == "none"),
+                _Convolution(a, b, kernel, stride, padding, bias=normed == "none"),
                 translator_norm(normed, b),
                 nn.LeakyReLU(0.2, inplace=True),
             ]
-        self.layers = nn.Sequential(*layers, nn.Conv2d(widths[-1], 1, kernel, 1, padding))
+        self.layers = nn.Sequential(*layers, _Convolution(widths[-1], 1, kernel, 1, padding))
         normal_weights(self, 0.02)
         self.to(memory_format=torch.channels_last)
 

@@ -1,7 +1,7 @@
 """The convolution, its adjoint and its kernel's gradient as plain functions, each by whichever way is the fastest.
 
-Winograd's algorithm where kernels are large (on a CPU), a convolution of the small image where the large one has few channels, and otherwise torch's
-own convolutions: in groups the one of two that is the faster.
+A matrix product where there are few pixels and Winograd's algorithm where kernels are large (on a CPU), a convolution of the small image where the
+large one has few channels, and otherwise torch's own convolutions: in groups the one of two that is the faster.
 Form is (stride, padding, groups). Axes: n batch, c channels in, o channels out, h w image, k kernel.
 """
 
@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from saddlepoint.networks import winograd, winograd3
+from saddlepoint.networks import fewpixels, winograd, winograd3
 
 Form = tuple[int, int, int]
 FEW = 4  # channels of an image up to which it is made place by place of its 2x2 blocks
@@ -21,7 +21,9 @@ LARGE = 2**19  # bytes of one image in groups from which, on a CPU, torch's grad
 def convolve(x: Tensor, kernel: Tensor, bias: Tensor | None, form: Form) -> Tensor:
     """Convolution of x [n, c, h, w] with kernel [o, c/groups, k, k] and bias [o]."""
     stride, padding, groups = form
-    if x.shape[2] % 4 == 0 and x.shape[3] % 4 == 0 and winograd.fits(x, kernel.shape, *form, winograd.IMAGE_FROM):
+    if x.shape[2] % 2 == 0 == x.shape[3] % 2 and fewpixels.fits(x[:, :, ::2, ::2], kernel.shape, *form, fewpixels.MOST_PIXELS):
+        return _plus(fewpixels.convolve(x, kernel), bias)
+    if x.shape[2] % 4 == 0 and x.shape[3] % 4 == 0 and winograd.fits(x, kernel.shape, *form, winograd.IMAGE_FROM, 4 * winograd.LEAST_PIXELS):
         return _plus(winograd.convolve(x, kernel), bias)
     if winograd3.fits(x, kernel.shape, *form):
         return winograd3.convolve(x, kernel, bias, padding)
@@ -34,7 +36,9 @@ def adjoint(y: Tensor, kernel: Tensor, bias: Tensor | None, form: Form, shape: t
     """The tensor of ``shape`` whose inner product with any x is that of y with the convolution of x; plus bias."""
     stride, padding, groups = form
     extra = [full - ((short - 1) * stride - 2 * padding + k) for full, short, k in zip(shape[2:], y.shape[2:], kernel.shape[2:], strict=True)]
-    if extra == [0, 0] and winograd.fits(y, kernel.shape, *form, winograd.IMAGE_FROM):
+    if extra == [0, 0] and fewpixels.fits(y, kernel.shape, *form, fewpixels.MOST_PIXELS):
+        return _plus(fewpixels.adjoint(y, kernel), bias)
+    if extra == [0, 0] and winograd.fits(y, kernel.shape, *form, winograd.IMAGE_FROM, winograd.LEAST_PIXELS):
         return _plus(winograd.adjoint(y, kernel), bias)
     if extra == [0, 0] and winograd3.fits(y, kernel.shape, *form, result=True):
         return winograd3.adjoint(y, kernel, bias, padding)
@@ -49,8 +53,11 @@ def adjoint(y: Tensor, kernel: Tensor, bias: Tensor | None, form: Form, shape: t
 
 def kernel_gradient(x: Tensor, y: Tensor, shape: torch.Size, form: Form) -> Tensor:
     """Derivative by the kernel, of ``shape``, of the inner product of y with the convolution of x."""
-    if x.shape[2] == 2 * y.shape[2] and x.shape[3] == 2 * y.shape[3] and winograd.fits(y, shape, *form, winograd.KERNEL_FROM):
-        return winograd.kernel_gradient(x, y)
+    if x.shape[2] == 2 * y.shape[2] and x.shape[3] == 2 * y.shape[3]:
+        if fewpixels.fits(y, shape, *form, fewpixels.MOST_PIXELS_KERNEL):
+            return fewpixels.kernel_gradient(x, y)
+        if winograd.fits(y, shape, *form, winograd.KERNEL_FROM):
+            return winograd.kernel_gradient(x, y)
     if winograd3.fits(x, shape, *form, least=winograd3.LEAST_TILES_KERNEL):
         return winograd3.kernel_gradient(x, y, form[1])
     return _gradients(y, x, x.new_empty(()).expand(shape), form, 1)

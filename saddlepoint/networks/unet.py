@@ -18,6 +18,7 @@ from saddlepoint.draws import draws_like
 from saddlepoint.errors import UsageError
 from saddlepoint.networks.initialisation import normal_weights
 from saddlepoint.networks.instancenorm import TranslatorNorm, translator_norm
+from saddlepoint.networks.layers import Halving, doubling
 
 MOST_LEVELS = 8
 
@@ -29,16 +30,6 @@ class DropoutNoise(nn.Module):
         """Any shape [n, ...]; returns the same shape."""
         keep = draws_like(x).uniform(*x.shape) >= 0.5
         return x * keep.to(x.dtype).mul_(2)
-
-
-def _down(c: int, o: int, *, bias: bool) -> nn.Conv2d:
-    """4x4 convolution of stride 2: [n, c, 2h, 2w] -> [n, o, h, w]. torch's own: of one image the library's takes a third longer."""
-    return nn.Conv2d(c, o, 4, 2, 1, bias=bias)
-
-
-def _up(c: int, o: int, *, bias: bool) -> nn.ConvTranspose2d:
-    """Its transpose: [n, c, h, w] -> [n, o, 2h, 2w]."""
-    return nn.ConvTranspose2d(c, o, 4, 2, 1, bias=bias)
 
 
 def levels_of(height: int, width: int) -> int:
@@ -88,16 +79,16 @@ class UNet(nn.Module):
         widths = [width * min(2**level, 8) for level in range(levels)]  # of the encoder's maps
         inner = (False, *(0 < level < levels - 1 for level in range(1, levels)))  # whether a map is normalised
         self.down = nn.ModuleList(
-            nn.Sequential(_down(a, b, bias=not normed), translator_norm(norm if normed else "none", b))
+            nn.Sequential(Halving(a, b, 4, bias=not normed), translator_norm(norm if normed else "none", b))
             for a, b, normed in zip([channels, *widths], widths, inner, strict=False)
         )
         dropped = min(max(levels - 5, 1), 3) if noise else 0
         self.up = nn.ModuleList()
         for step, (level, above) in enumerate(zip(range(levels - 1, 0, -1), widths[-2::-1], strict=True)):
             joined = widths[level] * (2 if skips and step else 1)
-            layers = [_up(joined, above, bias=False), translator_norm(norm, above), *([DropoutNoise()] if step < dropped else [])]
+            layers = [doubling(joined, above, 4), translator_norm(norm, above), *([DropoutNoise()] if step < dropped else [])]
             self.up.append(nn.Sequential(*layers))
-        self.head = _up(width * (2 if skips and levels > 1 else 1), out_channels, bias=True)
+        self.head = doubling(width * (2 if skips and levels > 1 else 1), out_channels, 4, bias=True)
         normal_weights(self, 0.02)
         self.to(memory_format=torch.channels_last)
 

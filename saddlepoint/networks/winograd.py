@@ -21,9 +21,10 @@ from torch import Tensor
 
 KERNEL_FROM = 2**15  # channels in x out from which the kernel's gradient is faster so
 IMAGE_FROM = 2**17  # the same of the convolution and its adjoint
+LEAST_PIXELS = 256  # of all small images of a batch together, from which the convolution and its adjoint are faster so
 
 
-def fits(small: Tensor, weight: tuple[int, ...], stride: int, padding: int, groups: int, least: int) -> bool:
+def fits(small: Tensor, weight: tuple[int, ...], stride: int, padding: int, groups: int, least: int, pixels: int = 0) -> bool:
     """Whether a convolution is of this kind, on a CPU, and large enough to gain.
 
     Args:
@@ -33,8 +34,13 @@ def fits(small: Tensor, weight: tuple[int, ...], stride: int, padding: int, grou
         padding: of its larger image.
         groups: of its channels.
         least: product of the kernel's channels from which it gains.
+        pixels: of ``small``, over the batch, from which it gains.
     """
-    if weight[0] * weight[1] < least or not halves(small, weight, stride, padding, groups):
+    if (
+        weight[0] * weight[1] < least
+        or small.shape[0] * small.shape[2] * small.shape[3] < pixels
+        or not halves(small, weight, stride, padding, groups)
+    ):
         return False
     return small.shape[2] % 2 == 0 and small.shape[3] % 2 == 0
 

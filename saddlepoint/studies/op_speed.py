@@ -1,8 +1,9 @@
 """``python -m saddlepoint.studies.op_speed``: single operations, the fast form against the plain one, in turn in one process.
 
-Every pair is an operation of a published network: the convolutions of DCGAN at 64 pixels, residual blocks at 128 to 512 channels, R3GAN's groups,
-slopes of a penalty. Each repeat runs the plain form, then the fast one; a line gives the median of both, the median of the ratios and their least and
-most. The process's own seconds in one thread, unless ``--wall`` asks for elapsed ones in all threads. The result is a table, or JSON.
+Every pair is an operation of a published network: the convolutions of DCGAN at 64 pixels, the inside of pix2pix's U-Net (one image for 64 of the
+batch), residual blocks at 128 to 512 channels, R3GAN's groups, slopes of a penalty. Each repeat runs the plain form, then the fast one; a line gives
+the median of both, the median of the ratios and their least and most. The process's own seconds in one thread, unless ``--wall`` asks for elapsed ones
+in all threads. The result is a table, or JSON.
 
 Axes: n batch, c channels in, o channels out, h image side.
 """
@@ -139,6 +140,9 @@ def _penalty(layer: Callable[[Tensor, Tensor], Tensor], x: Tensor, kernel: Tenso
 
 GROUPS: dict[str, Callable[[int], list[Pair]]] = {
     "strided": lambda n: [pair for c, h in ((64, 32), (128, 16), (256, 8)) for pair in dense(n, c, 2 * c, h, 4, 2)],
+    "pixels": lambda n: [
+        pair for c, o, h in ((512, 512, 2), (512, 512, 4), (512, 1024, 8), (256, 1024, 16)) for pair in dense(-(-n // 64), c, o, h, 4, 2)
+    ],
     "few": lambda n: [*few(n, 3, 64, 64), *few(n, 1, 64, 64)],
     "dense": lambda n: [pair for c, h in ((128, 32), (256, 16), (512, 8)) for pair in dense(n, c, c, h, 3, 1)],
     "grouped": lambda n: [*grouped(n, 192, 12, 32), *grouped(n, 192, 12, 16)],
