@@ -1,7 +1,8 @@
 """The convolution, its adjoint and its kernel's gradient as plain functions, each by whichever way is the fastest.
 
-A matrix product where there are few pixels and Winograd's algorithm where kernels are large (on a CPU), a convolution of the small image where the
-large one has few channels, and otherwise torch's own convolutions: in groups the one of two that is the faster.
+A matrix product where there are few pixels, or few channels and a large kernel, Winograd's algorithm where kernels have many channels (all on a
+CPU), a convolution of the small image where the large one has few channels, and otherwise torch's own convolutions: in groups the one of two that is
+the faster.
 Form is (stride, padding, groups). Axes: n batch, c channels in, o channels out, h w image, k kernel.
 """
 
@@ -11,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from saddlepoint.networks import fewpixels, winograd, winograd3
+from saddlepoint.networks import fewpixels, windows, winograd, winograd3, winograd_strided
 
 Form = tuple[int, int, int]
 FEW = 4  # channels of an image up to which it is made place by place of its 2x2 blocks
@@ -25,8 +26,12 @@ def convolve(x: Tensor, kernel: Tensor, bias: Tensor | None, form: Form) -> Tens
         return _plus(fewpixels.convolve(x, kernel), bias)
     if x.shape[2] % 4 == 0 and x.shape[3] % 4 == 0 and winograd.fits(x, kernel.shape, *form, winograd.IMAGE_FROM, 4 * winograd.LEAST_PIXELS):
         return _plus(winograd.convolve(x, kernel), bias)
+    if windows.fits_few(x, kernel.shape, form):
+        return _plus(windows.to_few(x, kernel), bias)
     if winograd3.fits(x, kernel.shape, *form):
         return winograd3.convolve(x, kernel, bias, padding)
+    if winograd_strided.fits(x, kernel.shape, *form):
+        return winograd_strided.convolve(x, kernel, bias)
     if _turns(x, kernel, form) and _is_large(x):
         return _plus(_gradients(x, _unread(x, kernel.shape[0], x.shape), _turned(kernel, groups), form, 0), bias)
     return F.conv2d(x, kernel, bias, stride, padding, 1, groups)
@@ -42,6 +47,8 @@ def adjoint(y: Tensor, kernel: Tensor, bias: Tensor | None, form: Form, shape: t
         return _plus(winograd.adjoint(y, kernel), bias)
     if extra == [0, 0] and winograd3.fits(y, kernel.shape, *form, result=True):
         return winograd3.adjoint(y, kernel, bias, padding)
+    if extra == [0, 0] and windows.fits_few(y, (kernel.shape[1], kernel.shape[0], *kernel.shape[2:]), form):
+        return _plus(windows.adjoint_to_few(y, kernel), bias)
     if extra == [0, 0] and kernel.shape[1] <= FEW and winograd.halves(y, kernel.shape, *form):
         return _plus(_to_few(y, kernel), bias)
     if groups == 1:
@@ -58,8 +65,14 @@ def kernel_gradient(x: Tensor, y: Tensor, shape: torch.Size, form: Form) -> Tens
             return fewpixels.kernel_gradient(x, y)
         if winograd.fits(y, shape, *form, winograd.KERNEL_FROM):
             return winograd.kernel_gradient(x, y)
+    if windows.fits_few(x, shape, form):
+        return windows.kernel_gradient_few(x, y)
+    if windows.fits_strided(y, shape, form):
+        return windows.kernel_gradient_strided(x, y)
     if winograd3.fits(x, shape, *form, least=winograd3.LEAST_TILES_KERNEL):
         return winograd3.kernel_gradient(x, y, form[1])
+    if winograd_strided.fits(x, shape, *form):
+        return winograd_strided.kernel_gradient(x, y)
     return _gradients(y, x, x.new_empty(()).expand(shape), form, 1)
 
 

@@ -1,9 +1,9 @@
 """``python -m saddlepoint.studies.op_speed``: single operations, the fast form against the plain one, in turn in one process.
 
 Every pair is an operation of a published network: the convolutions of DCGAN at 64 pixels, the inside of pix2pix's U-Net (one image for 64 of the
-batch), residual blocks at 128 to 512 channels, R3GAN's groups, slopes of a penalty. Each repeat runs the plain form, then the fast one; a line gives
-the median of both, the median of the ratios and their least and most. The process's own seconds in one thread, unless ``--wall`` asks for elapsed ones
-in all threads. The result is a table, or JSON.
+batch), CycleGAN's ends (two images), residual blocks at 128 to 512 channels, R3GAN's groups, slopes of a penalty. Each repeat runs the plain form,
+then the fast one; a line gives the median of both, the median of the ratios and their least and most. The process's own seconds in one thread, unless
+``--wall`` asks for elapsed ones in all threads. The result is a table, or JSON.
 
 Axes: n batch, c channels in, o channels out, h image side.
 """
@@ -61,6 +61,22 @@ def dense(n: int, c: int, o: int, h: int, k: int, stride: int) -> Iterator[Pair]
     yield Pair(f"{size}: convolution", lambda: F.conv2d(x, kernel, None, stride, 1), lambda: primitives.convolve(x, kernel, None, form))
     yield Pair(f"{size}: adjoint", lambda: F.conv_transpose2d(y, kernel, None, stride, 1), lambda: primitives.adjoint(y, kernel, None, form, x.shape))
     yield _kernel_pair(size, x, y, kernel, form)
+
+
+def mirrored(n: int, c: int, o: int, h: int) -> Iterator[Pair]:
+    """A 7x7 convolution without padding to [n, o, h, h], as behind mirrored borders, its adjoint, and its kernel's gradient."""
+    x, kernel, form = _image(n, c, h + 6), _kernel(o, c, 7), (1, 0, 1)
+    y = F.conv2d(x, kernel)
+    size = f"7x7, {c} to {o} channels, {h} px"
+    yield Pair(f"{size}: convolution", lambda: F.conv2d(x, kernel), lambda: primitives.convolve(x, kernel, None, form))
+    yield Pair(f"{size}: adjoint", lambda: F.conv_transpose2d(y, kernel), lambda: primitives.adjoint(y, kernel, None, form, x.shape))
+    yield _kernel_pair(size, x, y, kernel, form)
+
+
+def halving(n: int, c: int, o: int, h: int) -> Pair:
+    """The kernel's gradient of a 3x3 convolution of stride 2 on [n, c, h, h]."""
+    x, kernel = _image(n, c, h), _kernel(o, c, 3)
+    return _kernel_pair(f"3x3 stride 2, {c} to {o} channels, {h} px", x, F.conv2d(x, kernel, None, 2, 1), kernel, (2, 1, 1))
 
 
 def few(n: int, c: int, o: int, h: int) -> Iterator[Pair]:
@@ -143,6 +159,7 @@ GROUPS: dict[str, Callable[[int], list[Pair]]] = {
     "pixels": lambda n: [
         pair for c, o, h in ((512, 512, 2), (512, 512, 4), (512, 1024, 8), (256, 1024, 16)) for pair in dense(-(-n // 64), c, o, h, 4, 2)
     ],
+    "windows": lambda n: [*mirrored(-(-n // 32), 64, 3, 128), *mirrored(-(-n // 32), 3, 64, 128), halving(-(-n // 32), 64, 128, 128)],
     "few": lambda n: [*few(n, 3, 64, 64), *few(n, 1, 64, 64)],
     "dense": lambda n: [pair for c, h in ((128, 32), (256, 16), (512, 8)) for pair in dense(n, c, c, h, 3, 1)],
     "grouped": lambda n: [*grouped(n, 192, 12, 32), *grouped(n, 192, 12, 16)],
