@@ -66,6 +66,16 @@ class Oracle:
                 logits = steps.send(tokens[:, t])
         return torch.cat(found, 1)
 
+    def log_probs(self, tokens: Tensor) -> Tensor:
+        """log p(v | y_<t) of every token v in the place of y_t, in nats, float64 [n, t, v], behind the beginnings of tokens int64 [n, t]."""
+        steps, found = self._steps(len(tokens), tokens.device), []
+        logits = next(steps)
+        for t in range(tokens.shape[1]):
+            found.append(torch.log_softmax(logits, 1))
+            if t + 1 < tokens.shape[1]:
+                logits = steps.send(tokens[:, t])
+        return torch.stack(found, 1)
+
     def _steps(self, n: int, device: torch.device) -> Generator[Tensor, Tensor, None]:
         """Logits [n, v] of the first token, and of each next one for the tokens sent."""
         embedding, gates, bias, output, output_bias = (weight.to(device) for weight in self.weights)
