@@ -138,15 +138,18 @@ CIFAR = replace(
     ema_halflife_kimg=500.0,
     ema_rampup=0.05,
 )
-SMALL = replace(  # 32 pixels on two cores: at most 64 channels, codes of 64, two mapping layers, gamma by the rule, an average of short memory
+# 32 pixels on two cores: 64, 64, 32 and 16 channels, codes of 64, two mapping layers, gamma by the rule, an average of short memory. On emoji (one seed)
+# the quick Frechet distance is 46 after 24 seconds of the processor; 64 channels everywhere and a batch of 16, 3.8 times as dear an image: 99 after 36.
+SMALL = replace(
     F,
-    batch=16,
+    batch=32,
     rounds=2_000,
     resolution=32,
     latent_dim=64,
     code_dim=64,
     mapping_layers=2,
     width=64,
+    channel_base=512,
     r1_gamma=None,
     ema_halflife_kimg=2.0,
     mirror=False,

@@ -56,7 +56,7 @@ def guessed(resolution: int, gpus: int = 1) -> StyleGAN2ADAConfig:
 
 PAPER256 = _with_ada(RELEASE, resolution=256, r1_gamma=1.0, stddev_group=8, ema_halflife_kimg=20.0, mirror=False)
 CIFAR_ADA = _with_ada(CIFAR)
-SMALL_ADA = _with_ada(SMALL, augmentation=ADA(speed_kimg=20.0, cap=0.8))  # a run of 32 thousand images leaves p no 500 thousand to rise in
+SMALL_ADA = _with_ada(SMALL, augmentation=ADA(speed_kimg=20.0, cap=0.8))  # a run of 64 thousand images leaves p no 500 thousand to rise in
 
 
 @recipe(
