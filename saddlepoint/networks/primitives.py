@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from saddlepoint.networks import fewpixels, windows, winograd, winograd3, winograd_strided
+from saddlepoint.networks import fewpixels, windows, winograd, winograd3
 
 Form = tuple[int, int, int]
 FEW = 4  # channels of an image up to which it is made place by place of its 2x2 blocks
@@ -30,8 +30,6 @@ def convolve(x: Tensor, kernel: Tensor, bias: Tensor | None, form: Form) -> Tens
         return _plus(windows.to_few(x, kernel), bias)
     if winograd3.fits(x, kernel.shape, *form):
         return winograd3.convolve(x, kernel, bias, padding)
-    if winograd_strided.fits(x, kernel.shape, *form):
-        return winograd_strided.convolve(x, kernel, bias)
     if _turns(x, kernel, form) and _is_large(x):
         return _plus(_gradients(x, _unread(x, kernel.shape[0], x.shape), _turned(kernel, groups), form, 0), bias)
     return F.conv2d(x, kernel, bias, stride, padding, 1, groups)
@@ -71,8 +69,6 @@ def kernel_gradient(x: Tensor, y: Tensor, shape: torch.Size, form: Form) -> Tens
         return windows.kernel_gradient_strided(x, y)
     if winograd3.fits(x, shape, *form, least=winograd3.LEAST_TILES_KERNEL):
         return winograd3.kernel_gradient(x, y, form[1])
-    if winograd_strided.fits(x, shape, *form):
-        return winograd_strided.kernel_gradient(x, y)
     return _gradients(y, x, x.new_empty(()).expand(shape), form, 1)
 
 
