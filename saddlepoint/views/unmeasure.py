@@ -3,6 +3,7 @@
     blur      Gaussian of radius 1 on 5x5 pixels, for pixels that were dropped
     median    of 3x3 pixels, for the same
     inpaint   the image of least total variation with the pixels that were seen
+    telea     inpainting from the border of what was seen inwards (:mod:`saddlepoint.views.telea`)
     wiener    deconvolution with the known blur and noise
 
 Axes: n batch, c channels, h w image.
@@ -19,9 +20,10 @@ from torch.nn.functional import pad, unfold
 
 from saddlepoint.errors import UsageError
 from saddlepoint.views.measurements import ConvolveNoise, Masking, blurred, gaussian_kernel
+from saddlepoint.views.telea import inpaint_telea
 from saddlepoint.views.view import View
 
-Unmeasure = Literal["blur", "median", "inpaint", "wiener"]
+Unmeasure = Literal["blur", "median", "inpaint", "telea", "wiener"]
 ITERATIONS = 100  # of inpainting
 
 
@@ -38,7 +40,7 @@ class Unmeasured(View):
     def __init__(self, measurement: nn.Module, method: Unmeasure) -> None:
         super().__init__()
         known: tuple[str, ...] = ("wiener",) if isinstance(measurement, ConvolveNoise) else ()
-        known = ("blur", "median", "inpaint") if isinstance(measurement, Masking) and type(measurement).forward is Masking.forward else known
+        known = ("blur", "median", "inpaint", "telea") if isinstance(measurement, Masking) and type(measurement).forward is Masking.forward else known
         if method not in known:
             name = type(measurement).__name__
             fit = f"it can be undone by {' or '.join(known)}" if known else "it cannot be undone image by image"
@@ -55,6 +57,8 @@ class Unmeasured(View):
         mask, u = f.mask(x).to(x).expand(len(x), 1, *x.shape[2:]), f.measured(x)
         if self.method == "inpaint":
             return f.image(inpaint(u * mask, mask))
+        if self.method == "telea":
+            return f.image(inpaint_telea(u * mask, mask)).clamp(-1, 1)
         restored = blurred(u * mask * f.scale) if self.method == "blur" else median(u * mask * f.scale)
         return f.image(restored)
 
