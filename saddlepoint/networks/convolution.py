@@ -30,22 +30,22 @@ Resample = Literal["down", "up"]
 
 
 class _InInput(Function):
-    """conv(x, kernel) + bias as a function of x alone; ``others`` = (kernel, bias) are hidden from the engine."""
+    """conv(x, kernel) + bias as a function of x alone; ``others`` = (kernel, bias) are hidden from the engine, ``held`` until the derivative."""
 
     @staticmethod
-    def forward(x: Tensor, others: tuple[Tensor, Tensor | None], form: Form) -> Tensor:
-        return primitives.convolve(x, *others, form)
+    def forward(x: Tensor, others: tuple[Tensor, Tensor | None], form: Form, held: list[Tensor]) -> Tensor:
+        return primitives.convolve(x, *others, form, held)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        x, (kernel, _), ctx.form = inputs
+        x, (kernel, _), ctx.form, held = inputs
         ctx.shape = x.shape
-        ctx.save_for_backward(kernel)
+        ctx.save_for_backward(kernel, *held)
 
     @staticmethod
     def backward(ctx: Any, y: Tensor) -> tuple[Tensor | None, ...]:
-        (kernel,) = ctx.saved_tensors
-        return _Transposed.apply(y, kernel, None, ctx.form, ctx.shape), None, None
+        kernel = ctx.saved_tensors[0]
+        return _Transposed.apply(y, kernel, None, ctx.form, ctx.shape), None, None, None
 
 
 class _TransposedInInput(Function):
@@ -167,7 +167,7 @@ def conv2d(x: Tensor, weight: Tensor, bias: Tensor | None = None, *, stride: int
 def _of_form(x: Tensor, weight: Tensor, bias: Tensor | None, form: Form) -> Tensor:
     if not torch.is_grad_enabled():
         return primitives.convolve(x, weight, bias, form)
-    y: Tensor = _InInput.apply(x, (weight, bias), form)
+    y: Tensor = _InInput.apply(x, (weight, bias), form, [])
     if weight.requires_grad or (bias is not None and bias.requires_grad):
         y = _Joined.apply(y, _InKernel.apply(weight, bias, (x,), y.shape, form, False))
     return y

@@ -19,8 +19,8 @@ FEW = 4  # channels of an image up to which it is made place by place of its 2x2
 LARGE = 2**19  # bytes of one image in groups from which, on a CPU, torch's gradient by the image is faster than its convolution; below it slower
 
 
-def convolve(x: Tensor, kernel: Tensor, bias: Tensor | None, form: Form) -> Tensor:
-    """Convolution of x [n, c, h, w] with kernel [o, c/groups, k, k] and bias [o]."""
+def convolve(x: Tensor, kernel: Tensor, bias: Tensor | None, form: Form, held: list[Tensor] | None = None) -> Tensor:
+    """Convolution of x [n, c, h, w] with kernel [o, c/groups, k, k] and bias [o]; what the adjoint can use again is added to ``held``."""
     stride, padding, groups = form
     if x.shape[2] % 2 == 0 == x.shape[3] % 2 and fewpixels.fits(x[:, :, ::2, ::2], kernel.shape, *form, fewpixels.MOST_PIXELS):
         return _plus(fewpixels.convolve(x, kernel), bias)
@@ -29,7 +29,10 @@ def convolve(x: Tensor, kernel: Tensor, bias: Tensor | None, form: Form) -> Tens
     if windows.fits_few(x, kernel.shape, form):
         return _plus(windows.to_few(x, kernel), bias)
     if winograd3.fits(x, kernel.shape, *form):
-        return winograd3.convolve(x, kernel, bias, padding)
+        made = winograd3.factors(kernel)
+        if held is not None:
+            held.append(made)
+        return winograd3.convolve(x, kernel, bias, padding, made)
     if _turns(x, kernel, form) and _is_large(x):
         return _plus(_gradients(x, _unread(x, kernel.shape[0], x.shape), _turned(kernel, groups), form, 0), bias)
     return F.conv2d(x, kernel, bias, stride, padding, 1, groups)
@@ -67,7 +70,7 @@ def kernel_gradient(x: Tensor, y: Tensor, shape: torch.Size, form: Form) -> Tens
         return windows.kernel_gradient_few(x, y)
     if windows.fits_strided(y, shape, form):
         return windows.kernel_gradient_strided(x, y)
-    if winograd3.fits(x, shape, *form, least=winograd3.LEAST_TILES_KERNEL):
+    if winograd3.fits(x, shape, *form, by_kernel=True):
         return winograd3.kernel_gradient(x, y, form[1])
     return _gradients(y, x, x.new_empty(()).expand(shape), form, 1)
 

@@ -1,35 +1,41 @@
 """The 3x3 convolution with 36 multiplications for 16 pixels in place of 144: Winograd's F(4x4, 3x3) over tiles (Lavin & Gray 2016, arXiv:1509.09308).
 
-    Y = A' [sum_c (B' d B) (G g G')] A          d 6x6 pixels of the image, g 3x3 kernel, Y 4x4 pixels of the result
+    Y = A' [sum_c (B' d B) (G g G')] A          d 6x6 pixels of the image, g kernel, Y 4x4 pixels of the result; 3x3 pixels for a 4x4 kernel
 
-Along one axis the matrices evaluate d and g, read as polynomials, at 0, 1, -1, 2, -2 and infinity, and interpolate their product. Each step is one
-matrix product over all tiles; the products over channels are 36. The image is worked off in strips of tiles that stay in the cache. The adjoint is
-the convolution with the kernel turned around; the kernel's gradient runs the same maps backwards. Rounding errors are about five times those of the
-direct way (at most 5e-5 against 1e-5 of the result's deviation, at 128 channels).
+Along one axis the matrices evaluate d and g, read as polynomials, at 0, 1, -1, 2, -2 and infinity, and interpolate their product; with the same
+points a 4x4 kernel takes 36 in place of 144 for 9 pixels. Each step is one matrix product over all tiles; the products over channels are 36. The
+image is worked off in strips of tiles that stay in the cache. The adjoint and the kernel's gradient run the same maps backwards. Rounding errors are
+about five times those of the direct way (at most 5e-5 against 1e-5 of the result's deviation, at 128 channels).
 
-Axes: n batch, c channels in, o channels out, h w image, t tiles of a strip.
+What is made of a kernel, G g G', is kept as long as a graph needs it, and serves every convolution by the same kernel until the kernel moves.
+
+Axes: n batch, c channels in, o channels out, h w image, k kernel's side, m = 7 - k side of a tile's result, t tiles of a strip, r q their rows and
+columns.
 """
 
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
+from torch.utils.weak import TensorWeakRef, WeakTensorKeyDictionary
 
 LEAST_CHANNELS = 2**14  # channels in x out from which it is faster
-LEAST_TILES, LEAST_TILES_KERNEL = 128, 64  # tiles of a batch from which it is faster: the convolution and its adjoint, the kernel's gradient
+MANY_CHANNELS = 2**16  # the same where tiles are few
+LEAST_TILES, FEW_TILES, LEAST_TILES_4 = 128, 64, 24  # tiles of a batch from which it is faster: 3x3, with many channels or by the kernel; 4x4
 STRIP = 256  # tiles that are worked on together, at most
 B = [[4, 0, -5, 0, 1, 0], [0, -4, -4, 1, 1, 0], [0, 4, -4, -1, 1, 0], [0, -2, -1, 2, 1, 0], [0, 2, -1, -2, 1, 0], [0, 4, 0, -5, 0, 1]]
-G = [[6, 0, 0], [-4, -4, -4], [-4, 4, -4], [1, 2, 4], [1, -2, 4], [0, 0, 24]]  # of 24
-A = [[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]]
+POINTS = (0, 1, -1, 2, -2)  # and infinity
+SCALES = (6, -4, -4, 1, 1)  # of 24
+_kept = WeakTensorKeyDictionary()  # kernel -> its version, and its factors while something else holds them
 
 
 class Maps(NamedTuple):
-    """The three maps along one axis: of the image [6, 6], of the kernel [6, 3], to the result [4, 6]."""
+    """The three maps along one axis: of the image [6, 6], of the kernel [6, k], to the result [m, 6]."""
 
     image: Tensor
     kernel: Tensor
@@ -37,13 +43,15 @@ class Maps(NamedTuple):
 
 
 @functools.cache
-def maps(dtype: torch.dtype) -> Maps:
-    """The maps in a floating type, rounded once."""
-    b, g, a = (torch.tensor(rows, dtype=torch.float64) for rows in (B, G, A))
-    return Maps(b.to(dtype), (g / 24).to(dtype), a.to(dtype))
+def maps(dtype: torch.dtype, k: int = 3) -> Maps:
+    """The maps in a floating type for kernels of side 3 or 4, rounded once."""
+    g = [[scale * point**power for power in range(k)] for point, scale in zip(POINTS, SCALES, strict=True)] + [[0] * (k - 1) + [24]]
+    a = [[*(point**power for point in POINTS), int(power == 6 - k)] for power in range(7 - k)]
+    image, kernel, result = (torch.tensor(rows, dtype=torch.float64) for rows in (B, g, a))
+    return Maps(image.to(dtype), (kernel / 24).to(dtype), result.to(dtype))
 
 
-def _both(map: Tensor, values: Tensor, spare: tuple[Tensor, Tensor] | None = None) -> Tensor:
+def both(map: Tensor, values: Tensor, spare: tuple[Tensor, Tensor] | None = None) -> Tensor:
     """A map [p, q] along both leading axes of values [q, q, ...]: [p p, the rest]; worked out in the two flat tensors where they are given."""
     p, q = map.shape
     rest = values.numel() // (q * q)
@@ -54,7 +62,7 @@ def _both(map: Tensor, values: Tensor, spare: tuple[Tensor, Tensor] | None = Non
     return twice.view(p * p, rest)
 
 
-def fits(x: Tensor, weight: tuple[int, ...], stride: int, padding: int, groups: int, *, result: bool = False, least: int = LEAST_TILES) -> bool:
+def fits(x: Tensor, weight: tuple[int, ...], stride: int, padding: int, groups: int, *, result: bool = False, by_kernel: bool = False) -> bool:
     """Whether a convolution of x, or its adjoint, is of this kind, on a CPU in float32, and large enough to gain.
 
     Args:
@@ -64,101 +72,153 @@ def fits(x: Tensor, weight: tuple[int, ...], stride: int, padding: int, groups: 
         padding: of it, 0 or 1.
         groups: of it.
         result: x is a result of the convolution, whose adjoint is asked for.
-        least: tiles.
+        by_kernel: the kernel's gradient is asked for.
     """
     if torch.compiler.is_exporting():  # other programs choose for themselves
         return False
-    if weight[0] * weight[1] < LEAST_CHANNELS or tuple(weight[2:]) != (3, 3) or (stride, groups) != (1, 1) or padding not in (0, 1):
+    channels, k = weight[0] * weight[1], weight[2]
+    if channels < LEAST_CHANNELS or tuple(weight[2:]) not in ((3, 3), (4, 4)) or (stride, groups) != (1, 1) or padding not in (0, 1):
         return False
     n, _, h, w = x.shape
-    h, w = (h, w) if result else (h + 2 * padding - 2, w + 2 * padding - 2)
-    return h % 4 == 0 == w % 4 and n * h * w >= 16 * least and x.device.type == "cpu" and x.dtype == torch.float32
+    h, w = (h, w) if result else (h + 2 * padding - k + 1, w + 2 * padding - k + 1)
+    least = LEAST_TILES_4 if k == 4 else FEW_TILES if by_kernel or channels >= MANY_CHANNELS else LEAST_TILES
+    whole = h % (7 - k) == 0 == w % (7 - k) or (k == 4 and min(h, w) > 15)
+    many = channels >= MANY_CHANNELS or k == 3
+    return whole and many and n * _count(h, k) * _count(w, k) >= least and x.device.type == "cpu" and x.dtype == torch.float32
 
 
-def convolve(x: Tensor, kernel: Tensor, bias: Tensor | None = None, padding: int = 1) -> Tensor:
-    """Convolution of x [n, c, h, w] with a kernel [o, c, 3, 3] and a bias [o]: [n, o, h', w'], h' = h + 2 padding - 2, w' likewise; channels_last.
+def factors(kernel: Tensor) -> Tensor:
+    """What is made of a kernel [o, c, k, k]: [36, o, c]; the same tensor again while it is held elsewhere and the kernel has not moved."""
+    if kernel.is_inference():
+        return _factors(kernel)
+    version, kept = _kept.get(kernel, (-1, None))  # type: ignore[no-untyped-call]
+    found: Tensor | None = kept() if kept is not None and version == kernel._version else None
+    if found is None:
+        found = _factors(kernel)
+        _kept[kernel] = kernel._version, TensorWeakRef(found)
+    return found
 
-    Sides of the result that 4 does not divide are made larger and cut.
+
+@torch.no_grad()
+def _factors(kernel: Tensor) -> Tensor:
+    o, c, k = kernel.shape[:3]
+    return both(maps(kernel.dtype, k).kernel, kernel.detach().permute(2, 3, 0, 1)).view(36, o, c)
+
+
+def convolve(x: Tensor, kernel: Tensor, bias: Tensor | None = None, padding: int = 1, made: Tensor | None = None) -> Tensor:
+    """Convolution of x [n, c, h, w] with a kernel [o, c, k, k] and a bias [o]: [n, o, h', w'], h' = h + 2 padding - k + 1; channels_last.
+
+    Sides of the result that m = 7 - k does not divide are made larger and cut. ``made``: the kernel's factors.
 
     >>> x, kernel = torch.arange(32.0).view(1, 2, 4, 4), torch.arange(54.0).view(3, 2, 3, 3)
     >>> torch.allclose(convolve(x, kernel), torch.nn.functional.conv2d(x, kernel, padding=1))
     True
     """
-    (n, c), size, (h, w) = x.shape[:2], _result(x, padding), _whole(x, padding)
-    o, to = kernel.shape[0], maps(x.dtype)
-    factors = _both(to.kernel, kernel.permute(2, 3, 1, 0)).view(36, c, o)
+    (n, c), (o, k) = x.shape[:2], (kernel.shape[0], kernel.shape[2])
+    h, w = (side + 2 * padding - k + 1 for side in x.shape[2:])
+    rows, columns, m, to = _count(h, k), _count(w, k), 7 - k, maps(x.dtype, k)
+    made = factors(kernel) if made is None else made
     shift = x.new_zeros(()) if bias is None else bias
-    y = torch.empty((n, o, h, w), dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
-    pixels = y.permute(0, 2, 3, 1).view(n, h // 4, 4, w // 4, 4, o)
-    one, two = (x.new_empty(36 * _tiles(n, h, w) * max(c, o)) for _ in range(2))  # in turn: what the cache holds stays small
-    for images, rows, tiles in _strips(x, one, padding):
-        image = _both(to.image, tiles, (two, one)).view(36, -1, c)  # 36 t c
+    y = torch.empty((n, o, m * rows, m * columns), dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
+    pixels = y.permute(0, 2, 3, 1).view(n, rows, m, columns, m, o)
+    one, two = (x.new_empty(36 * _tiles(n, rows, columns) * max(c, o)) for _ in range(2))  # in turn: what the cache holds stays small
+    for images, some, tiles in _strips(x, one, k, padding):
+        image = both(to.image, tiles, (two, one)).view(36, -1, c)  # 36 t c
         products = two[: 36 * image.shape[1] * o].view(36, -1, o)
-        torch.bmm(image, factors, out=products)
-        result = _both(to.result, products.view(6, 6, -1), (one, two))  # 16 (t o)
-        strip = pixels[images, rows].permute(2, 4, 0, 1, 3, 5)  # 4 4 n h/4 w/4 o
+        torch.bmm(image, made.transpose(1, 2), out=products)
+        result = both(to.result, products.view(6, 6, -1), (one, two))  # (m m) (t o)
+        strip = pixels[images, some].permute(2, 4, 0, 1, 3, 5)  # m m n r q o
         torch.add(result.view(strip.shape), shift, out=strip)
-    return y if (h, w) == size else y[:, :, : size[0], : size[1]]
+    return y if y.shape[2:] == (h, w) else y[:, :, :h, :w].clone(memory_format=torch.channels_last)  # autograd takes no view
 
 
-def adjoint(y: Tensor, kernel: Tensor, bias: Tensor | None = None, padding: int = 1) -> Tensor:
-    """The adjoint of :func:`convolve`, for y [n, o, h', w'] and a kernel [o, c, 3, 3], plus a bias [c]: [n, c, h, w], channels_last."""
-    return convolve(y, kernel.flip(2, 3).transpose(0, 1), bias, 2 - padding)
+def adjoint(y: Tensor, kernel: Tensor, bias: Tensor | None = None, padding: int = 1, made: Tensor | None = None) -> Tensor:
+    """The adjoint of :func:`convolve`, for y [n, o, h', w'] and a kernel [o, c, k, k], plus a bias [c]: [n, c, h, w], channels_last."""
+    (n, o), (c, k) = y.shape[:2], kernel.shape[1:3]
+    h, w = (side + k - 1 - 2 * padding for side in y.shape[2:])
+    pixels, to = _pixels(y, k), maps(y.dtype, k)  # n r m q m o
+    rows, m, columns = pixels.shape[1:4]
+    made = factors(kernel) if made is None else made
+    x = y.new_zeros(n, m * rows + k - 1, m * columns + k - 1, c)
+    one, two = (y.new_empty(36 * _tiles(n, rows, columns) * max(c, o)) for _ in range(2))
+    for images, some in _cuts(n, rows, columns):
+        spread = both(to.result.T, pixels[images, some].permute(2, 4, 0, 1, 3, 5), (two, one)).view(36, -1, o)  # 36 t o
+        products = two[: 36 * spread.shape[1] * c].view(36, -1, c)
+        torch.bmm(spread, made, out=products)
+        count = some.stop - some.start
+        tiles = both(to.image.T, products.view(6, 6, -1), (one, two)).view(6, 6, -1, count, columns, c)
+        strip = x[images, m * some.start :]
+        for a in range(6):
+            for b in range(6):  # neighbouring tiles overlap
+                strip[:, a : a + m * count : m, b : b + m * columns : m] += tiles[a, b]
+    image = torch.empty((n, c, h, w), dtype=y.dtype, device=y.device, memory_format=torch.channels_last)
+    image.permute(0, 2, 3, 1).copy_(x[:, padding : padding + h, padding : padding + w])
+    return image if bias is None else image.add_(bias.view(-1, 1, 1))
 
 
 def kernel_gradient(x: Tensor, y: Tensor, padding: int = 1) -> Tensor:
-    """Derivative of <conv(x, kernel), y> by the kernel: x [n, c, h, w] and y [n, o, h', w'] to [o, c, 3, 3]; h' and w' divisible by 4."""
-    n, o, h, w = y.shape
-    c, to = x.shape[1], maps(x.dtype)
-    pixels = y.permute(0, 2, 3, 1).contiguous().view(n, h // 4, 4, w // 4, 4, o)
-    factors = x.new_zeros(36, c, o)
-    one, two, three = (x.new_empty(36 * _tiles(n, h, w) * max(c, o)) for _ in range(3))
-    for images, rows, tiles in _strips(x, one, padding):
-        image = _both(to.image, tiles, (two, one)).view(36, -1, c)  # 36 t c
-        result = pixels[images, rows].permute(2, 4, 0, 1, 3, 5)  # 4 4 n h/4 w/4 o
-        products = _both(to.result.T, result, (two, three)).view(36, -1, o)  # 36 t o
-        factors.baddbmm_(image.transpose(1, 2), products)
-    kernel = _both(to.kernel.T, factors.view(6, 6, -1))  # 9 (c o)
-    return kernel.view(3, 3, c, o).permute(3, 2, 0, 1)
+    """Derivative of <conv(x, kernel), y> by the kernel: x [n, c, h, w] and y [n, o, h', w'] to [o, c, k, k], channels_last."""
+    k = x.shape[2] + 2 * padding - y.shape[2] + 1
+    n, o, c, to, pixels = len(y), y.shape[1], x.shape[1], maps(x.dtype, k), _pixels(y, k)  # n r m q m o
+    rows, columns = pixels.shape[1], pixels.shape[3]
+    made = x.new_zeros(36, o, c)
+    one, two, three = (x.new_empty(36 * _tiles(n, rows, columns) * max(c, o)) for _ in range(3))
+    for images, some, tiles in _strips(x, one, k, padding):
+        image = both(to.image, tiles, (two, one)).view(36, -1, c)  # 36 t c
+        spread = both(to.result.T, pixels[images, some].permute(2, 4, 0, 1, 3, 5), (two, three)).view(36, -1, o)  # 36 t o
+        made.baddbmm_(spread.transpose(1, 2), image)
+    kernel = torch.empty((o, c, k, k), dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
+    kernel.copy_(both(to.kernel.T, made.view(6, 6, -1)).view(k, k, o, c).permute(2, 3, 0, 1))
+    return kernel
 
 
-def _result(x: Tensor, padding: int) -> tuple[int, int]:
-    """Height and width of the result of a convolution of x."""
-    return x.shape[2] + 2 * padding - 2, x.shape[3] + 2 * padding - 2
+def _count(side: int, k: int) -> int:
+    """Tiles along a side of the result."""
+    return -(-side // (7 - k))
 
 
-def _whole(x: Tensor, padding: int) -> tuple[int, int]:
-    """The same, of whole tiles."""
-    h, w = _result(x, padding)
-    return -(-h // 4) * 4, -(-w // 4) * 4
+def _pixels(y: Tensor, k: int) -> Tensor:
+    """A result [n, o, h, w] in tiles, [n, r, m, q, m, o], zeros behind its borders."""
+    (n, o, h, w), m = y.shape, 7 - k
+    rows, columns = _count(h, k), _count(w, k)
+    if (m * rows, m * columns) != (h, w):
+        y = F.pad(y, (0, m * columns - w, 0, m * rows - h))
+    return y.permute(0, 2, 3, 1).contiguous().view(n, rows, m, columns, m, o)
 
 
-def _cut(n: int, h: int, w: int) -> tuple[int, int]:
-    """How many images of n results [h, w], and how many rows of tiles, make a strip."""
-    return max(1, min(n, STRIP * 16 // (2 * h * w))), max(1, min(h // 4, STRIP * 4 // w))
+def _cut(n: int, rows: int, columns: int) -> tuple[int, int]:
+    """How many of n images, and how many of their rows of tiles, make a strip."""
+    return max(1, min(n, STRIP // (2 * rows * columns))), max(1, min(rows, STRIP // columns))
 
 
-def _tiles(n: int, h: int, w: int) -> int:
+def _tiles(n: int, rows: int, columns: int) -> int:
     """Tiles of a strip."""
-    images, rows = _cut(n, h, w)
-    return images * rows * (w // 4)
+    images, some = _cut(n, rows, columns)
+    return images * some * columns
 
 
-def _strips(x: Tensor, spare: Tensor, padding: int) -> Iterator[tuple[slice, slice, Tensor]]:
+def _cuts(n: int, rows: int, columns: int) -> Iterator[tuple[slice, slice]]:
+    """The images and the rows of tiles of every strip."""
+    images, some = _cut(n, rows, columns)
+    for first in range(0, n, images):
+        for top in range(0, rows, some):
+            yield slice(first, min(first + images, n)), slice(top, min(top + some, rows))
+
+
+def _strips(x: Tensor, spare: Tensor, k: int, padding: int) -> Iterator[tuple[slice, slice, Tensor]]:
     """Cut x [n, c, h, w] into strips: the images and rows of tiles that each covers, and its tiles' pixels [6, 6, ..., c], laid into ``spare``."""
-    (n, c), (h, w) = x.shape[:2], _whole(x, padding)
-    images, rows = _cut(n, h, w)
-    padded = x.new_zeros(images, 4 * rows + 2, w + 2, c)
+    (n, c), m = x.shape[:2], 7 - k
+    rows, columns = (_count(side + 2 * padding - k + 1, k) for side in x.shape[2:])
+    images, some = _cut(n, rows, columns)
+    padded = x.new_zeros(images, m * some + k - 1, max(m * columns + k - 1, x.shape[3] + padding), c)
     pixels = x.permute(0, 2, 3, 1)  # n h w c
     step, line = padded.stride(0), padded.stride(1)
-    for first in range(0, n, images):
-        for top in range(0, h // 4, rows):
-            count, some = min(rows, h // 4 - top), min(images, n - first)
-            _window(pixels[first : first + some], 4 * top - padding, padding, padded[:some, : 4 * count + 2])
-            shape, strides = (6, 6, some, count, w // 4, c), (line, c, step, 4 * line, 4 * c, 1)
-            tiles = spare[: math.prod(shape)].view(shape)
-            tiles.copy_(padded.as_strided(shape, strides))
-            yield slice(first, first + some), slice(top, top + count), tiles
+    for which, lines in _cuts(n, rows, columns):
+        shown, count = which.stop - which.start, lines.stop - lines.start
+        _window(pixels[which], m * lines.start - padding, padding, padded[:shown, : m * count + k - 1])
+        tiles = spare[: 36 * shown * count * columns * c].view(6, 6, shown, count, columns, c)
+        tiles.copy_(padded.as_strided(tiles.shape, (line, c, step, m * line, m * c, 1)))
+        yield which, lines, tiles
 
 
 def _window(pixels: Tensor, start: int, left: int, padded: Tensor) -> None:
