@@ -159,7 +159,7 @@ def shapes_of(run: str | Path, images: str | Tensor, *, num: int | None = None, 
 
 
 def _holds_volumes(name: str) -> bool:
-    return name.startswith(("voxels:", "meshes:", "meshes-z:", "shapes3d"))
+    return name.startswith(("voxels:", "meshes:", "meshes-z:", "shapes3d", "furniture"))
 
 
 def _open(run: str | Path, checkpoint: str) -> GAN3DGame:

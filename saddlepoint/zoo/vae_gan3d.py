@@ -21,7 +21,7 @@ PAPER = VAEGAN3DConfig(  # section 3.2 and appendix A: a1 = 5, a2 = 1e-4; learni
     generator_optimizer=Adam(lr=2.5e-3, beta1=0.5),
     discriminator_optimizer=Adam(lr=1e-5, beta1=0.5),
 )
-SMALL = replace(  # a1 and a2 for an eighth of the voxels and few rounds: what the error weighs is not lost behind the KL
+SMALL = replace(  # a1 and a2 for an eighth of the voxels and few rounds: what the error weighs is not lost behind the KL and D
     PAPER,
     batch=16,
     rounds=1_000,
@@ -37,6 +37,7 @@ SMALL = replace(  # a1 and a2 for an eighth of the voxels and few rounds: what t
     discriminator_optimizer=Adam(lr=1e-3, beta1=0.5, beta2=0.5),
     encoder_optimizer=Adam(lr=1e-3, beta1=0.5),
 )
+SMALL_16 = replace(SMALL, resolution=16, reconstruction_weight=8 * SMALL.reconstruction_weight)  # the error is a sum: an eighth of the voxels again
 
 
 @recipe(
@@ -51,6 +52,8 @@ SMALL = replace(  # a1 and a2 for an eighth of the voxels and few rounds: what t
         "regression": replace(PAPER, adversary="none", kl_weight=0.0),
         "small": SMALL,
         "small-regression": replace(SMALL, adversary="none", kl_weight=0.0),
+        "small-16": SMALL_16,
+        "small-16-regression": replace(SMALL_16, adversary="none", kl_weight=0.0),
     },
 )
 def vae_gan3d(config: VAEGAN3DConfig, data: Dataset) -> VAEGAN3DGame:
