@@ -1,9 +1,9 @@
-"""``python -m saddlepoint.studies.ambient``: AmbientGAN against its baselines, each at the same loss of pixels.
+"""``python -m saddlepoint.studies.ambient``: AmbientGAN against its baselines, each behind the same measurement.
 
-Images of clothes of which each pixel is dropped with probability p. "ambient" learns through the measurement, "ignore" takes the measurements for
-images, "unmeasure" blurs them first; p = 0 is the same game on whole images. All play the recipe's preset "small" on the same data with the same
-measurements. Scored are samples against whole images: the classifier score (the Inception score with the shipped classifier in place of Inception,
-1 to 10, higher is better) and the quick Frechet distance (lower is better).
+Images of clothes of which each pixel is dropped with probability p, or other measurements. "ambient" learns through the measurement, "ignore" takes
+the measurements for images, the others restore them first, by the name of how; and the same game is played on whole images. All play the recipe's
+preset "small" on the same data with the same measurements. Scored are samples against whole images: the classifier score (the Inception score with
+the shipped classifier in place of Inception, 1 to 10, higher is better) and the quick Frechet distance (lower is better).
 
 Cells are means over seeds with their least and most. Writes a Markdown table, and a picture with ``--picture``; with ``--keep`` every finished run is
 kept, and the same command continues where it was stopped.
@@ -37,7 +37,7 @@ from saddlepoint.studies.pool import Job, Record, run_missing, write_text
 from saddlepoint.training import machine
 from saddlepoint.zoo.catalogue import find_recipe
 
-METHODS = ("ambient", "ignore", "unmeasure")
+WHOLE = "block-pixels:p=0"
 HEAD, SHOWN = "fashion", 16  # of the classifier; samples in the picture
 REAL, FAKE = 2000, 1000  # images that are compared
 
@@ -58,7 +58,8 @@ def work(job: Job) -> Record:
     torch.set_num_threads(1)
     entry, data = find_recipe("ambientgan"), open_data(HEAD, resolution=28)
     small: Any = entry.preset("small")
-    settings = {"measurement": f"block-pixels:p={job['p']:g}", "method": job["method"], "width": job["width"], "rounds": job["rounds"]}
+    restored = {} if job["method"] in ("ambient", "ignore") else {"method": "unmeasure", "unmeasure": job["method"]}
+    settings = {"measurement": job["measurement"], "method": job["method"], "width": job["width"], "rounds": job["rounds"]} | restored
     config = dataclasses.replace(small, **settings)
     torch.manual_seed(derive_seed(job["seed"], "initialisation"))
     game = entry.game(config, data)
@@ -80,23 +81,24 @@ def work(job: Job) -> Record:
 
 
 def jobs(given: argparse.Namespace) -> list[Job]:
-    """Whole images, then every method at every p, with every seed."""
+    """Whole images, then every method behind every measurement, with every seed."""
     common = {"rounds": given.rounds, "width": given.width}
-    arms = [("ambient", 0.0), *((method, p) for p in given.drop for method in METHODS)]
-    return [common | {"method": method, "p": p, "seed": seed} for method, p in arms for seed in range(given.seeds)]
+    measurements = given.measurements or [f"block-pixels:p={p:g}" for p in given.drop]
+    arms = [("ambient", WHOLE), *((method, text) for text in measurements for method in ("ambient", "ignore", *given.unmeasure))]
+    return [common | {"method": method, "measurement": text, "seed": seed} for method, text in arms for seed in range(given.seeds)]
 
 
 def as_table(records: Sequence[Record]) -> str:
     """A row an arm; real images on top."""
     real = open_data(HEAD, resolution=28).records(torch.arange(FAKE))["image"]
     best = classifier_score(real)
-    head = ["p", "method", "classifier score", "quick Frechet distance", "coverage", "CPU seconds"]
+    head = ["measurement", "method", "classifier score", "quick Frechet distance", "coverage", "CPU seconds"]
     lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head), f"| | real images | {best:.2f} | {records[0]['floor']:.2f} | | |"]
-    for p, method in dict.fromkeys((record["job"]["p"], record["job"]["method"]) for record in records):
-        mine = [record for record in records if (record["job"]["p"], record["job"]["method"]) == (p, method)]
+    for text, method in dict.fromkeys((record["job"]["measurement"], record["job"]["method"]) for record in records):
+        mine = [record for record in records if (record["job"]["measurement"], record["job"]["method"]) == (text, method)]
         forms = {"score": "{:.2f}", "frechet": "{:.1f}", "coverage": "{:.2f}", "cpu_sec": "{:.0f}"}
         cells = [_spread([record[name] for record in mine], form) for name, form in forms.items()]
-        lines.append("| " + " | ".join([f"{p:g}", "whole images" if p == 0 else method, *cells]) + " |")
+        lines.append("| " + " | ".join([*(["none", "whole images"] if text == WHOLE else [text, method]), *cells]) + " |")
     return "\n".join(lines) + "\n"
 
 
@@ -115,9 +117,11 @@ def draw(records: Sequence[Record], path: Path) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Read the flags, measure, write."""
     parser = argparse.ArgumentParser(
-        prog="python -m saddlepoint.studies.ambient", description="AmbientGAN and its baselines at the same loss of pixels."
+        prog="python -m saddlepoint.studies.ambient", description="AmbientGAN and its baselines behind the same measurements."
     )
     parser.add_argument("--drop", type=float, nargs="+", default=[0.5, 0.8], help="probabilities that a pixel is dropped")
+    parser.add_argument("--measurements", nargs="+", default=[], help="others in place of dropped pixels, for example block-patch:size=14")
+    parser.add_argument("--unmeasure", nargs="+", default=["blur"], help="how baselines restore images: blur, median, inpaint, telea or wiener")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--rounds", type=int, default=300)
     parser.add_argument("--width", type=int, default=16)

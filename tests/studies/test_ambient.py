@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from saddlepoint.studies import ambient
-from saddlepoint.studies.ambient import METHODS, main
+from saddlepoint.studies.ambient import main
 
 
 def test_the_command_keeps_what_is_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -19,8 +19,16 @@ def test_the_command_keeps_what_is_done(tmp_path: Path, monkeypatch: pytest.Monk
     assert main(flags) == 0
     first = table.read_text(encoding="utf-8")
     rows = [line.split("|")[2].strip() for line in first.splitlines() if line.startswith("|")]
-    assert rows[2:] == ["real images", "whole images", *METHODS] and picture.stat().st_size > 1000
+    assert rows[2:] == ["real images", "whole images", "ambient", "ignore", "blur"] and picture.stat().st_size > 1000
     monkeypatch.setattr(ambient, "work", lambda job: pytest.fail("done already"))
     assert main(flags) == 0
-    assert table.read_text(encoding="utf-8").split("\n\n")[1] == first.split("\n\n")[1] and len(keep.read_text().splitlines()) == 1 + len(METHODS)
+    assert table.read_text(encoding="utf-8").split("\n\n")[1] == first.split("\n\n")[1] and len(keep.read_text().splitlines()) == 4
+    monkeypatch.undo()
+    monkeypatch.setattr(ambient, "REAL", 40)
+    monkeypatch.setattr(ambient, "FAKE", 20)
+    ambient.judges.cache_clear()
+    others = ["--measurements", "block-patch:size=10", "--unmeasure", "telea", "inpaint", "--seeds", "1", "--rounds", "1", "--width", "2"]
+    assert main([*others, "--out", str(table)]) == 0
+    lines = [[cell.strip() for cell in line.split("|")[1:3]] for line in table.read_text(encoding="utf-8").splitlines() if line.startswith("|")]
+    assert lines[4:] == [["block-patch:size=10", method] for method in ("ambient", "ignore", "telea", "inpaint")]
     ambient.judges.cache_clear()
