@@ -2,6 +2,8 @@
 
 auto                mlp for points, dcgan for images
 mlp                 three hidden ReLU layers each (Gulrajani et al. 2017's toys; Arjovsky et al. 2017's MLP)
+mlp-half            the same, D with half of G's units: an opponent that G escapes easily
+mlp-quarter         the same, a quarter
 mlp-tanh            two hidden tanh layers, orthogonal (Metz et al. 2017's ring: width 128)
 mlp-generator       the MLP as G against DCGAN's D (Arjovsky et al. 2017); width is D's, G has 8 times as many units (512 at width 64)
 maxout              Goodfellow et al. 2014 on MNIST: ReLU/sigmoid G, maxout D with dropout; width is the units of G's hidden layers (1200)
@@ -19,6 +21,8 @@ am-gan              Zhou et al. 2018 (G 96, D 64: width is D's, G has half as ma
 ac-gan              Odena et al. 2017 (width 16: of D's first map; G has 24 times as many at 32x32, 48 times above)
 stability           Mescheder et al. 2018, residual, no normalisation (width 64)
 biggan-cifar        Brock et al. 2019 on CIFAR-10, as in the first author's code: without shared embedding and attention (width 64)
+metz-half           Metz et al. 2017 on stacked MNIST, D half as wide as G; width is the channels of G's first map (64)
+metz-quarter        the same, a quarter
 wgan-gp-mnist       Gulrajani et al. 2017, MNIST, no normalisation (width 64)
 wgan-gp-32          Gulrajani et al. 2017, residual, CIFAR-10 (width 128)
 good-64             the same at 64x64 (width 64)
@@ -41,6 +45,8 @@ from saddlepoint.zoo.pairs import PAIRS, Line, Norm, Order, Pair, Told
 Architecture = Literal[
     "auto",
     "mlp",
+    "mlp-half",
+    "mlp-quarter",
     "mlp-tanh",
     "mlp-generator",
     "maxout",
@@ -58,6 +64,8 @@ Architecture = Literal[
     "ac-gan",
     "stability",
     "biggan-cifar",
+    "metz-half",
+    "metz-quarter",
     "wgan-gp-mnist",
     "wgan-gp-32",
     "good-64",

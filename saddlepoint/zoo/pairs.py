@@ -20,6 +20,7 @@ from saddlepoint.networks.gulrajani import architecture
 from saddlepoint.networks.gulrajani_mnist import GulrajaniMNISTDiscriminator, GulrajaniMNISTGenerator
 from saddlepoint.networks.heads import use_spectral_norm
 from saddlepoint.networks.lsgan import LSGANDiscriminator, LSGANGenerator
+from saddlepoint.networks.metz import MetzDiscriminator, MetzGenerator
 from saddlepoint.networks.mirza import MirzaDiscriminator, MirzaGenerator
 from saddlepoint.networks.mlp import MLPDiscriminator, MLPGenerator, goodfellow
 from saddlepoint.networks.resnet import ResNetDiscriminator, ResNetGenerator
@@ -88,12 +89,15 @@ class Line:
     points: bool = False
 
 
-def _mlp(order: Order) -> Pair:
-    shared: Any = {"width": order.width, "hidden": 3}
-    discriminator = MLPDiscriminator(order.shape, num_classes=order.told.discriminator, **shared)
-    if order.critic == "spectral":
-        use_spectral_norm(discriminator)
-    return MLPGenerator(order.latent_dim, order.shape, output=order.output, num_classes=order.told.generator, **shared), discriminator
+def _mlp(share: int = 1) -> Callable[[Order], Pair]:
+    def build(order: Order) -> Pair:
+        discriminator = MLPDiscriminator(order.shape, width=max(1, order.width // share), hidden=3, num_classes=order.told.discriminator)
+        if order.critic == "spectral":
+            use_spectral_norm(discriminator)
+        shared: Any = {"width": order.width, "hidden": 3, "num_classes": order.told.generator}
+        return MLPGenerator(order.latent_dim, order.shape, output=order.output, **shared), discriminator
+
+    return build
 
 
 def _mlp_tanh(order: Order) -> Pair:
@@ -202,6 +206,14 @@ def _wgan_gp_mnist(order: Order) -> Pair:
     return generator, GulrajaniMNISTDiscriminator(order.image, width=order.width)
 
 
+def _metz(share: int) -> Callable[[Order], Pair]:
+    def build(order: Order) -> Pair:
+        generator = MetzGenerator(order.image, latent_dim=order.latent_dim, width=order.width)
+        return generator, MetzDiscriminator(order.image, width=max(1, order.width // (8 * share)), norm=order.critic)
+
+    return build
+
+
 def _biggan_cifar(order: Order) -> Pair:
     shared: Any = {"width": order.width, "attention": (), "start": "normal"}
     generator = BigGANGenerator(
@@ -226,7 +238,9 @@ def _with_own(own: Norm) -> tuple[Norm, ...]:
 
 
 PAIRS: dict[str, Line] = {
-    "mlp": Line(_mlp, critic=("none", "spectral"), conditional=True, points=True),
+    "mlp": Line(_mlp(), critic=("none", "spectral"), conditional=True, points=True),
+    "mlp-half": Line(_mlp(2), critic=("none", "spectral"), conditional=True, points=True),
+    "mlp-quarter": Line(_mlp(4), critic=("none", "spectral"), conditional=True, points=True),
     "mlp-tanh": Line(_mlp_tanh, conditional=True, points=True),
     "mlp-generator": Line(_mlp_generator, critic=DCGAN_NORMS, conditional=True),
     "maxout": Line(_maxout("mnist", 1200)),
@@ -244,6 +258,8 @@ PAIRS: dict[str, Line] = {
     "ac-gan": Line(_ac_gan, critic=BATCH, generator=BATCH, conditional="generator"),
     "stability": Line(_stability, conditional=True),
     "biggan-cifar": Line(_biggan_cifar, critic=("spectral",), generator=BATCH, conditional=True),
+    "metz-half": Line(_metz(2), critic=BATCH_OR_NONE, generator=BATCH),
+    "metz-quarter": Line(_metz(4), critic=BATCH_OR_NONE, generator=BATCH),
     "wgan-gp-mnist": Line(_wgan_gp_mnist),
     "wgan-gp-32": Line(_resnet("wgan-gp-32", 128), critic=_with_own("none"), generator=BATCH_OR_NONE, conditional=True),
     "good-64": Line(_resnet("good-64", 64), critic=_with_own("layer"), generator=BATCH_OR_NONE, conditional=True),

@@ -41,6 +41,17 @@ RING = UnrolledConfig(  # an author's demonstration of the ring, on points
     discriminator_optimizer=Adam(lr=1e-4, beta1=0.5, eps=1e-8),
 )
 
+STACKED = UnrolledConfig(  # stacked MNIST with a D of a quarter of G's size, in the constants of PacGAN's authors (arXiv:1712.04086, released code)
+    architecture="metz-quarter",
+    width=64,
+    batch=128,
+    rounds=500_000,
+    resolution=28,
+    latent_dim=256,
+    generator_optimizer=Adam(lr=1e-4, beta1=0.5, beta2=0.99),
+    discriminator_optimizer=Adam(lr=2e-4, beta1=0.5, beta2=0.99),
+)
+
 
 @recipe(
     name="unrolled",
@@ -53,6 +64,8 @@ RING = UnrolledConfig(  # an author's demonstration of the ring, on points
         "not-unrolled": replace(RING, unroll_steps=0),
         "unrolled-1": replace(RING, unroll_steps=1),
         "unrolled-10": replace(RING, unroll_steps=10),
+        "stacked": STACKED,
+        "stacked-half": replace(STACKED, architecture="metz-half"),
         # DCGAN without batch norm in D, three steps: the second derivatives of five would take minutes longer
         "small": small(RING, critic_norm="none", batch=64, latent_dim=100, unroll_steps=3, rounds=1_000, generator_optimizer=Adam()),
         "toy": RING,
