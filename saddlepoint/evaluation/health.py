@@ -95,7 +95,7 @@ class HealthMonitor:
 
     def feed(self, record: Mapping[str, Any]) -> list[Finding]:
         """Take a log record (round, discriminator/separation or discriminator/real and discriminator/fake) or a score (round, quick_frechet, ...)."""
-        metric = next((name for name in BETTER_LOW if name in record), None)
+        metric = record["metric"] if record.get("metric") in record else next((name for name in BETTER_LOW if name in record), None)
         findings = self._watch_scores(record, metric) if metric else []
         return findings + self._watch_discriminator(record) + self._watch_augmentation(record)
 
@@ -170,15 +170,16 @@ class HealthMonitor:
         findings = self._watch_collapse(record, floors if isinstance(floors, Mapping) else {})
         if state.best_score is None or value < state.best_score:
             state.best_score, state.best_round = value, round
-        falling = value > self.limits.worse * state.best_score and value - state.best_score > 0.25 * float(floor or 0)
+        name = NAMES.get(metric, metric)
+        falling = value > self.limits.worse * state.best_score > 0 and value - state.best_score > 0.25 * float(floor or 0)
         return findings + self._in_a_row(
             round,
             "falling",
             falling,
             self.limits.falling_scores,
-            f"quality has been falling since round {state.best_round}: the {NAMES[metric]} was {state.best_score:.3g} there and is {value:.3g} now. "
+            f"quality has been falling since round {state.best_round}: the {name} was {state.best_score:.3g} there and is {value:.3g} now. "
             f"The checkpoint of round {state.best_round} is the best so far; stop here, or continue from it with lower learning rates.",
-            f"quality is back at its best or near it ({NAMES[metric]} {value:.3g}, best {state.best_score:.3g} at round {state.best_round}).",
+            f"quality is back at its best or near it ({name} {value:.3g}, best {state.best_score:.3g} at round {state.best_round}).",
         )
 
     def _watch_collapse(self, record: Mapping[str, Any], floors: Mapping[str, Any]) -> list[Finding]:

@@ -69,9 +69,7 @@ class QuickScorer:
         if getattr(dataset, "blocks", None) is not None:  # of a stream, from few shards
             chosen = order_of(dataset, derive_seed("quick score", seed)).indices(0, len(chosen))
         samples = dataset.records(chosen)[SAMPLE[self.kind]]
-        self.metric = METRICS[self.kind]
-        if self.kind == "sequence" and samples.shape[1] < 4:
-            raise UsageError(f"The quick score of sequences counts stretches of 4 tokens; those of {dataset.spec.name} have {samples.shape[1]}.")
+        self.metric = METRICS[self.kind] if self.kind != "sequence" else f"ngram_js{min(4, samples.shape[1])}"
         self._features = QuickFeatures(device) if self.kind == "image" else None
         self._modes = _modes_of(dataset)
         rows = as_rows(self._see(samples), "real")

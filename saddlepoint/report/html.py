@@ -18,6 +18,7 @@ from saddlepoint.training.storage import write_bytes
 SCORES = {  # log name -> (title, whether it is a share of one)
     "quick_frechet": ("Quick Frechet distance: lower is better, not FID", False),
     "sliced_wasserstein": ("Sliced Wasserstein distance: lower is better", False),
+    "ngram_js4": ("Divergence of 4-grams from real sequences (bits): lower is better", False),
     "coverage": ("Coverage: share of real images with a generated one near", True),
     "pairwise_distance": ("Distance between samples, real images being 1", True),
     "modes": ("Modes covered", False),
@@ -146,7 +147,8 @@ def _scores(run: RunRecord) -> str:
         return "<p>The run has no scores: none was due, or the game draws no samples.</p>"
     mark = ("best", float(best["round"]))
     charts = []
-    for name, (title, share) in SCORES.items():
+    for name in _score_names(run):
+        title, share = SCORES.get(name, (_words(name), False))
         x, y = curve(run.scores, name)
         if x:
             floor = floor_of(run.scores[-1], name, metric)
@@ -155,10 +157,20 @@ def _scores(run: RunRecord) -> str:
     return f'<div class="charts">{"".join(charts)}</div>{_table(run)}'
 
 
+def _score_names(run: RunRecord) -> list[str]:
+    """Names of all scores that are numbers: those that have words of their own first, the others as they were written."""
+    written = dict.fromkeys(name for record in run.scores for name, value in record.items() if is_number(value))
+    return [name for name in SCORES if name in written] + [name for name in written if name not in SCORES and name not in ("round", "images_seen")]
+
+
+def _words(name: str) -> str:
+    words = name.replace("_", " ")
+    return words[:1].upper() + words[1:]
+
+
 def _table(run: RunRecord) -> str:
     """First, best and last score and the floor, as numbers."""
-    names = [name for name in SCORES if any(name in record for record in run.scores)]
-    best = run.best
+    names, best = _score_names(run), run.best
     rows = [("first", run.scores[0]), ("best", best or run.scores[-1]), ("last", run.scores[-1])]
     head = "".join(f"<th>{escape(name.replace('_', ' '))}</th>" for name in names)
     lines = [

@@ -1,4 +1,4 @@
-"""Pictures of a run as parts of its page: sample grids over time, real images beside them, nearest real images.
+"""Samples of a run as parts of its page: grids, scatters, shaded volumes or text over time, real ones beside them, nearest real images.
 
 Axes: n samples, c channels, h w image, d dimension.
 """
@@ -11,19 +11,23 @@ from html import escape
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 
 from saddlepoint.evaluation.grid import image_grid, plane_limits, scatter_picture
 from saddlepoint.report.charts import number
 from saddlepoint.report.reading import Arrays, RunRecord, read_arrays, read_picture
+from saddlepoint.report.volumes import picture as shaded
 
 MAX_FRAMES = 40  # previews in the page; more are thinned out evenly, the newest is always there
 MAX_NEIGHBOURS = 24  # samples shown with their nearest real images
 SCATTER = 560  # pixels of a scatter picture
 PNG_BYTES = 300_000  # a larger picture is embedded as WebP
 
-Frame = tuple[int, Image.Image]
+MAX_VOLUMES = 8  # previews of volumes, the newest: each is rendered for the page
+
+Frames = tuple[list[tuple[int, str]], str, str]  # (round, HTML) of the previews, HTML of the real ones or nothing, a note on those
 
 
 def samples_section(run: RunRecord) -> str:
@@ -31,20 +35,17 @@ def samples_section(run: RunRecord) -> str:
     if not run.frames:
         return "<p>The run has no sample grids: none were drawn, or they were removed.</p>"
     chosen = thin(run.frames)
-    frames, real, note = _point_frames(run, chosen) if chosen[-1][1].suffix == ".npz" else _image_frames(run, chosen)
+    suffix = chosen[-1][1].suffix
+    frames, real, note = (_texts if suffix == ".txt" else _arrays if suffix == ".npz" else _images)(run, chosen)
     if not frames:
         return f"<p>None of the {len(run.frames)} sample files of the run can be read.</p>"
     unread = len(chosen) - len(frames)
     shown = f"{len(frames)} of {len(run.frames)} previews, the same latents in each." + (f" {unread} could not be read." if unread else "")
-    figures = "".join(
-        f'<figure class="frame">{image_tag(picture, f"samples at round {r}")}<figcaption>round {r:,}</figcaption></figure>' for r, picture in frames
-    )
+    figures = "".join(f'<figure class="frame">{content}<figcaption>round {r:,}</figcaption></figure>' for r, content in frames)
     last = len(frames) - 1
     slider = f'<div class="slider" hidden><input type="range" min="0" max="{last}" value="{last}" aria-label="round"><output></output></div>'
-    beside = (
-        f'<div><h3>Real</h3><figure class="frame">{image_tag(real, "real samples")}<figcaption>{note}</figcaption></figure></div>' if real else ""
-    )
-    missing = "" if real else "<p>The run has no picture of real samples to put beside.</p>"
+    beside = f'<div><h3>Real</h3><figure class="frame">{real}<figcaption>{note}</figcaption></figure></div>' if real else ""
+    missing = "" if real else "<p>The run has nothing real to put beside.</p>"
     return f'<div class="beside"><div class="frames"><h3>Generated</h3>{slider}{figures}<p class="note">{shown}</p></div>{beside}</div>{missing}'
 
 
@@ -55,24 +56,41 @@ def thin(frames: list[tuple[int, Path]]) -> list[tuple[int, Path]]:
     return [frames[i] for i in np.linspace(0, len(frames) - 1, MAX_FRAMES).round().astype(int).tolist()]
 
 
-def _image_frames(run: RunRecord, chosen: list[tuple[int, Path]]) -> tuple[list[Frame], Image.Image | None, str]:
-    frames = [(r, picture) for r, path in chosen if (picture := read_picture(path)) is not None]
-    return frames, read_picture(run.folder / "samples" / "real.png"), "from the training data"
+def _images(run: RunRecord, chosen: list[tuple[int, Path]]) -> Frames:
+    found = [(r, picture) for r, path in chosen if (picture := read_picture(path)) is not None]
+    return _tagged(found, read_picture(run.folder / "samples" / "real.png"), "from the training data")
 
 
-def _point_frames(run: RunRecord, chosen: list[tuple[int, Path]]) -> tuple[list[Frame], Image.Image | None, str]:
-    """Scatters of points over the real ones, all on the axes of the real points."""
+def _texts(run: RunRecord, chosen: list[tuple[int, Path]]) -> Frames:
+    """The lines of each preview."""
+    files, beside = [path for _, path in chosen], run.folder / "samples" / "real.txt"
+    texts = [f"<pre>{escape(path.read_text(encoding='utf-8', errors='replace'))}</pre>" for path in [*files, *([beside] if beside.exists() else [])]]
+    return [(r, text) for (r, _), text in zip(chosen, texts, strict=False)], "".join(texts[len(files) :]), "from the training data"
+
+
+def _arrays(run: RunRecord, chosen: list[tuple[int, Path]]) -> Frames:
+    """Volumes, shaded; or scatters of points over the real ones, all on the axes of the real points."""
+    found = [(r, arrays) for r, path in chosen if (arrays := read_arrays(path)) is not None]
     arrays = read_arrays(run.folder / "samples" / "real.npz")
+    if found and "volumes" in found[-1][1]:
+        seen = [(r, shaded(torch.from_numpy(each["volumes"]))) for r, each in found[-MAX_VOLUMES:]]
+        beside = None if arrays is None else shaded(torch.from_numpy(arrays["volumes"]))
+        return _tagged(seen, beside, "from the training data")
     real = _points(arrays)
-    clouds = [(r, points) for r, path in chosen if (points := _points(read_arrays(path))) is not None]
+    clouds = [(r, points) for r, each in found if (points := _points(each)) is not None]
     if not clouds:
-        return [], None, ""
+        return [], "", ""
     back = clouds[-1][1] if real is None else real
     limits = plane_limits(back)
     frames = [(r, scatter_picture(points, real, limits=limits, size=SCATTER)) for r, points in clouds]
     d = back.shape[1]
     note = f"grey in both pictures; from {number(limits[0])} to {number(limits[1])} across" + (f"; the first 2 of {d} coordinates" if d > 2 else "")
-    return frames, None if real is None else scatter_picture(None, real, limits=limits, size=SCATTER), note
+    return _tagged(frames, None if real is None else scatter_picture(None, real, limits=limits, size=SCATTER), note)
+
+
+def _tagged(found: list[tuple[int, Image.Image]], real: Image.Image | None, note: str) -> Frames:
+    frames = [(r, image_tag(picture, f"samples at round {r}")) for r, picture in found]
+    return frames, "" if real is None else image_tag(real, "real samples"), note
 
 
 def _points(arrays: Arrays | None) -> NDArray[np.generic] | None:
@@ -85,9 +103,9 @@ def _points(arrays: Arrays | None) -> NDArray[np.generic] | None:
 
 
 def neighbours_section(run: RunRecord) -> str:
-    """Each sample with the real image nearest to it in features and in pixels, the closest first; empty for points."""
+    """Each sample with the real image nearest to it in features and in pixels, the closest first; empty for what are not images."""
     path = run.folder / "samples" / "nearest.npz"
-    if run.frames and run.frames[-1][1].suffix == ".npz":
+    if run.frames and run.frames[-1][1].suffix != ".png":
         return ""
     found = read_arrays(path)
     needed = ("samples", "nearest_feature", "nearest_pixel", "distance_feature", "distance_pixel")

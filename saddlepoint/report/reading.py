@@ -71,7 +71,7 @@ def read_run(folder: Path) -> RunRecord:
     about = _read_about(folder)
     logs = {name: [line for line in read_lines(folder / f"{name}.jsonl") if isinstance(line, dict)] for name in ("log", "scores", "timing", "health")}
     found = [
-        (int(match[1]), path) for path in (folder / "samples").glob("round-*") if (match := re.fullmatch(r"round-(\d+)\.(?:png|npz)", path.name))
+        (int(match[1]), path) for path in (folder / "samples").glob("round-*") if (match := re.fullmatch(r"round-(\d+)\.(?:png|npz|txt)", path.name))
     ]
     return RunRecord(folder=folder, about=about, frames=sorted(found), **logs)
 

@@ -19,6 +19,7 @@ from saddlepoint.evaluation.health import HealthMonitor
 from saddlepoint.evaluation.quick import METRICS, QuickScorer
 from saddlepoint.evaluation.samples import draw_samples
 from saddlepoint.games.game import Game, Measures, Samples, Shows
+from saddlepoint.games.sequences import Writes
 from saddlepoint.training.observers import Watchers
 from saddlepoint.training.run import Run
 from saddlepoint.training.storage import write_bytes
@@ -49,14 +50,20 @@ class Preview:
     def __call__(self, round: int) -> None:
         """Write the preview of a round."""
         seed, name = self.run.about["seed"], f"round-{round:08d}"
+        shown_real = any((self.run.folder / "samples" / f"real.{ending}").exists() for ending in ("png", "npz", "txt"))
         if isinstance(self.game, Shows):
+            if isinstance(self.game, Writes) and not shown_real:
+                self._write("real", self.game.lines(self._reals(SHOWN)))
             self._write(name, _with_records(self.game, self.data, SHOWN, seed, self.game.show))
             return
         assert isinstance(self.game, Samples)
         count = CLOUD if self.data.spec.kind == "points" else GRID
-        if not any((self.run.folder / "samples" / f"real.{ending}").exists() for ending in ("png", "npz", "txt")):
-            self._write("real", self.data.records(order_of(self.data, 0).indices(0, count))[SAMPLE[self.data.spec.kind]])
+        if not shown_real:
+            self._write("real", self._reals(count))
         self._write(name, draw_samples(self.game, count, seed=seed))
+
+    def _reals(self, count: int) -> Tensor:
+        return self.data.records(order_of(self.data, 0).indices(0, count))[SAMPLE[self.data.spec.kind]]
 
     def _write(self, name: str, shown: Tensor | list[str]) -> None:
         buffer, kind = io.BytesIO(), self.data.spec.kind

@@ -170,3 +170,12 @@ def test_augmentation_at_its_cap() -> None:
     assert "p is 0.79" in findings[0].message and "mean sign on real images 0.71" in findings[0].message
     assert "below its cap again" in findings[1].message
     assert feed([{"round": 20, "discriminator/sign": 0.9, "discriminator/ada_p": 0.0}]) == []  # fixed p
+
+
+def test_a_metric_of_the_game_that_rises_is_told_by_its_name() -> None:
+    monitor = HealthMonitor()
+    scores = [2.0, 1.0, *(4.0,) * 6]
+    told = [finding.message for r, value in enumerate(scores) for finding in monitor.feed({"round": 10 * r, "metric": "nll_test", "nll_test": value})]
+    assert len(told) == 1 and "the nll_test was 1 there and is 4 now" in told[0]
+    monitor = HealthMonitor()
+    assert not [1 for r, value in enumerate(scores) for _ in monitor.feed({"round": 10 * r, "metric": "bound", "bound": value - 9})]

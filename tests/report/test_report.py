@@ -137,7 +137,7 @@ def test_neighbours_come_closest_first(tmp_path: Path) -> None:
         ("scores.jsonl", "The run has no scores"),
         ("health.jsonl", "found nothing wrong"),
         ("samples/nearest.npz", "was not made (samples/nearest.npz)"),
-        ("samples/real.png", "no picture of real samples"),
+        ("samples/real.png", "nothing real to put beside"),
         ("timing.jsonl", "256,000"),
     ],
 )
@@ -260,3 +260,39 @@ def test_run_json_is_shown_whole(tmp_path: Path) -> None:
     import html
 
     assert json.loads(html.unescape(shown))["commit"] == "abc1234"
+
+
+def test_text_is_shown_beside_real_text(tmp_path: Path) -> None:
+    folder = runs.make_run(tmp_path / "run")
+    for path in (folder / "samples").iterdir():
+        path.unlink()
+    (folder / "samples" / "round-00000010.txt").write_text("a <b> c\n")
+    (folder / "samples" / "round-00000020.txt").write_text("second\n")
+    (folder / "samples" / "real.txt").write_text("from the data\n")
+    text, _ = report_of(folder)
+    assert "<pre>a &lt;b&gt; c\n</pre><figcaption>round 10" in text and "<pre>second\n</pre>" in text
+    assert "<pre>from the data\n</pre><figcaption>from the training data" in text
+    (folder / "samples" / "real.txt").unlink()
+    assert "nothing real to put beside" in report_of(folder)[0]
+
+
+def test_volumes_are_shaded(tmp_path: Path) -> None:
+    folder = runs.make_run(tmp_path / "run")
+    for path in (folder / "samples").iterdir():
+        path.unlink()
+    volumes = np.zeros((4, 1, 8, 8, 8), dtype=np.float32)
+    volumes[:, :, 2:6, 2:6, 2:6] = 1
+    for name in ("round-00000010", "round-00000020", "real"):
+        np.savez(folder / "samples" / f"{name}.npz", volumes=volumes)
+    text, page = report_of(folder)
+    assert len(page.pictures()) == 3 and "None of the" not in text
+    assert np.asarray(page.pictures()[0]).std() > 1
+
+
+def test_scores_without_words_of_their_own_have_a_chart_too(tmp_path: Path) -> None:
+    folder = runs.make_run(tmp_path / "run")
+    runs.write_lines(
+        folder / "scores.jsonl", [{"round": r, "images_seen": 9 * r, "metric": "bits_per_dim", "bits_per_dim": 4 / r} for r in (1, 2, 3)]
+    )
+    text, _ = report_of(folder)
+    assert ">Bits per dim" in text and "<th>bits per dim</th>" in text and "Images seen" not in text

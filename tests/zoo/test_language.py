@@ -111,5 +111,7 @@ def test_lines_are_cut_into_sequences(tmp_path: Path) -> None:
     path = tmp_path / "long.txt"
     path.write_text("abcdefgh\nabc\n")
     assert open_data(f"chars:{path}?cut=3").column("tokens").shape == (4, 3)
+    path.write_text("abcdefgh\n" * 20)
+    assert QuickScorer(open_data(f"chars:{path}?cut=3")).metric == "ngram_js3"
     with pytest.raises(UsageError, match="Choose one"):
         open_data(f"chars:{path}?cut=3&length=3")
