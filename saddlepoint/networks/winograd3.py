@@ -161,12 +161,13 @@ def kernel_gradient(x: Tensor, y: Tensor, padding: int = 1) -> Tensor:
     k = x.shape[2] + 2 * padding - y.shape[2] + 1
     n, o, c, to, pixels = len(y), y.shape[1], x.shape[1], maps(x.dtype, k), _pixels(y, k)  # n r m q m o
     rows, columns = pixels.shape[1], pixels.shape[3]
-    made = x.new_zeros(36, o, c)
+    made, started = x.new_empty(36, o, c), False
     one, two, three = (x.new_empty(36 * _tiles(n, rows, columns) * max(c, o)) for _ in range(3))
     for images, some, tiles in _strips(x, one, k, padding):
         image = both(to.image, tiles, (two, one)).view(36, -1, c)  # 36 t c
         spread = both(to.result.T, pixels[images, some].permute(2, 4, 0, 1, 3, 5), (two, three)).view(36, -1, o)  # 36 t o
-        made.baddbmm_(spread.transpose(1, 2), image)
+        made.baddbmm_(spread.transpose(1, 2), image, beta=int(started))
+        started = True
     kernel = torch.empty((o, c, k, k), dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
     kernel.copy_(both(to.kernel.T, made.view(6, 6, -1)).view(k, k, o, c).permute(2, 3, 0, 1))
     return kernel
