@@ -135,6 +135,9 @@ def convolve(x: Tensor, kernel: Tensor, bias: Tensor | None = None, padding: int
 def adjoint(y: Tensor, kernel: Tensor, bias: Tensor | None = None, padding: int = 1, made: Tensor | None = None) -> Tensor:
     """The adjoint of :func:`convolve`, for y [n, o, h', w'] and a kernel [o, c, k, k], plus a bias [c]: [n, c, h, w], channels_last."""
     (n, o), (c, k) = y.shape[:2], kernel.shape[1:3]
+    if padding == 1 and k == 3 and o * c < MANY_CHANNELS:  # as many tiles, and no overlaps to add: the convolution with the kernel turned around
+        turned = kernel.flip(2, 3).transpose(0, 1)
+        return convolve(y, turned, bias, 1, _factors(turned))
     h, w = (side + k - 1 - 2 * padding for side in y.shape[2:])
     pixels, to = _pixels(y, k), maps(y.dtype, k)  # n r m q m o
     rows, m, columns = pixels.shape[1:4]
