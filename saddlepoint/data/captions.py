@@ -1,8 +1,8 @@
 """Images with captions as vectors: ``captions:DATA?encoder=letters``.
 
-DATA is any data of images that has captions (a table or .txt files beside them), or names or keywords, as the shipped emoji: of these captions are
-made. The encoder (:mod:`saddlepoint.data.sentences`) reads every caption once. A record has "caption", float32 [e], of length 1: the direction of the
-mean of its captions' vectors (the code of Reed et al. 2016 takes the mean of four).
+DATA is any data of images that has captions (a table or .txt files beside them), names or keywords, as the shipped emoji, or attributes, as the drawn
+faces: of these captions are made. The encoder (:mod:`saddlepoint.data.sentences`) reads every caption once. A record has "caption", float32 [e], of
+length 1: the direction of the mean of its captions' vectors (the code of Reed et al. 2016 takes the mean of four).
 
 Axes: n records, e numbers of a caption.
 """
@@ -58,13 +58,15 @@ def open_captions(place: str, request: Request, open: Callable[[str, Request], A
 
 
 def captions_of_records(data: ArrayDataset) -> list[list[str]]:
-    """The captions of each record: its own, or made of its name, its keywords and its class.
+    """The captions of each record: its own, or made of its attributes, or of its name, its keywords and its class.
 
     Raises:
         DataError: if it has none of these.
     """
     if data.captions:
         return [[caption] for caption in data.captions]
+    if data.attribute_names and "attributes" in data.spec.fields:
+        return [[attribute_caption(row, data.attribute_names)] for row in data.column("attributes").tolist()]
     names = [_words(name) for name in data.names] if data.names else [""] * len(data)
     keywords = data.keywords or ((),) * len(data)
     classes = [data.spec.class_names[label] for label in data.column("label").tolist()] if data.spec.class_names else [""] * len(data)
@@ -86,6 +88,16 @@ def made_captions(name: str, keywords: Sequence[str], group: str) -> list[str]:
     found = [name, f"a picture of {name}"] if name else []
     found += [", ".join(keywords[:KEYWORDS])] if keywords else []
     return found + ([f"{group.lower()}: {name}"] if group and name else [group.lower()] if group else [])
+
+
+def attribute_caption(values: Sequence[float], names: Sequence[str]) -> str:
+    """What an image has of the attributes ``names``: those whose value is above .5, in their order.
+
+    >>> attribute_caption([1.0, 0.0, 1.0], ["black-hair", "glasses", "Wearing_Hat"]), attribute_caption([0.0], ["hat"])
+    ('black hair, wearing hat', 'none of hat')
+    """
+    words = [re.sub(r"[-_]+", " ", name).lower() for name in names]
+    return ", ".join(word for word, value in zip(words, values, strict=True) if value > 0.5) or f"none of {', '.join(words)}"
 
 
 def _words(name: str) -> str:

@@ -53,8 +53,11 @@ class Matcher:
 
     def __call__(self, features: Rows) -> Tensor:
         """Features [n, d] to directions of captions, less the mean caption: float64 [n, e], of length 1."""
-        rows = torch.as_tensor(features).double()
-        return F.normalize((rows - self.mean) / self.scale @ self.weights, dim=1)
+        return F.normalize(self.values(features) - self.offset, dim=1)
+
+    def values(self, features: Rows) -> Tensor:
+        """What the regression foretells of features [n, d]: float64 [n, e]."""
+        return (torch.as_tensor(features).double() - self.mean) / self.scale @ self.weights + self.offset
 
 
 def fit_matcher(features: Rows, captions: Rows, ridge: float | None = None) -> Matcher:

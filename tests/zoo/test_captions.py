@@ -197,3 +197,34 @@ def test_the_study_goes_on_where_it_was(tmp_path: Path) -> None:
     assert (tmp_path / "kept" / "runs.jsonl").read_bytes() == kept
     lines = (tmp_path / "table.md").read_text(encoding="utf-8").splitlines()
     assert [line.split("|")[1].strip() for line in lines[2:]] == ["*real images*", "GAN", "GAN-CLS"]
+
+
+def test_attributes_become_captions_and_are_judged(tmp_path: Path) -> None:
+    data = open_data("captions:faces", resolution=16)
+    assert list(data.captions[:2]) == [
+        ", ".join(name.replace("-", " ") for name, on in zip(data.attribute_names, row, strict=True) if on)
+        for row in data.column("attributes")[:2].tolist()
+    ]
+    assert len(set(data.captions)) == 96  # three colours of hair, five others
+    flags = [
+        "--data",
+        "captions:faces",
+        "--rounds",
+        "1",
+        "--width",
+        "4",
+        "--resolution",
+        "16",
+        "--seeds",
+        "1",
+        "--arms",
+        "cls",
+        "--extractor",
+        "pixels",
+    ]
+    flags += ["--lr", "1e-3", "--ridge", "0.1", "--keep", str(tmp_path / "kept"), "--picture", str(tmp_path / "faces.png")]
+    assert main([*flags, "--out", str(tmp_path / "table.md")]) == 0
+    head, _, real, cls = (tmp_path / "table.md").read_text(encoding="utf-8").splitlines()
+    assert [name.strip() for name in head.split("|")[2:-2]] == ["R-precision", "with another's caption", "attributes right", "of another's caption"]
+    assert float(real.split("|")[2]) > 0.9 and float(real.split("|")[4]) > 0.95, "drawn faces are read from their pixels"
+    assert cls.startswith("| GAN-CLS |") and (tmp_path / "faces.png").stat().st_size > 1000
