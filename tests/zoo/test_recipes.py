@@ -85,6 +85,8 @@ def shrink(config: AdversarialConfig, **changes: Any) -> AdversarialConfig:
     sizes = {name: size for name, size in TINY.items() if getattr(config, name, 0) is not None and getattr(config, name, 0) > size}
     if str(getattr(config, "features", "")).startswith("vgg"):  # needs a file of weights
         changes = {"features": "quick"} | changes
+    if getattr(config, "full_stages", 2) < 2:  # a tiny width cannot be halved so often
+        changes = {"full_stages": 2} | changes
     return dataclasses.replace(config, **(sizes | changes))
 
 
