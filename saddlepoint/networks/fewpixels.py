@@ -21,8 +21,9 @@ LEAST_CHANNELS = 2**17  # channels in x out
 
 def fits(small: Tensor, weight: tuple[int, ...], stride: int, padding: int, groups: int, most: int) -> bool:
     """Whether a convolution is of this kind, on a CPU, with ``most`` pixels; other arguments as of :func:`saddlepoint.networks.winograd.fits`."""
-    few = small.shape[0] * small.shape[2] * small.shape[3] <= most and weight[0] * weight[1] >= LEAST_CHANNELS
-    return few and halves(small, weight, stride, padding, groups)
+    if weight[0] * weight[1] < LEAST_CHANNELS or not halves(small, weight, stride, padding, groups):
+        return False
+    return small.shape[0] * small.shape[2] * small.shape[3] <= most
 
 
 def convolve(x: Tensor, kernel: Tensor) -> Tensor:
