@@ -34,7 +34,7 @@ def fits_few(x: Tensor, weight: tuple[int, ...], form: Form) -> bool:
 def fits_strided(y: Tensor, weight: tuple[int, ...], form: Form) -> bool:
     """Whether it is a 3x3 convolution of stride 2 and padding 1 with few images y [n, o, h, w] as its result."""
     kind = tuple(weight[2:]) == (3, 3) and form[:2] == (2, 1) and weight[0] * weight[1] >= MANY**3
-    return kind and len(y) <= MOST_IMAGES and min(y.shape[2:]) >= LEAST_SIDE and _plain(y, form)
+    return kind and _plain(y, form) and len(y) <= MOST_IMAGES and min(y.shape[2:]) >= LEAST_SIDE
 
 
 def to_few(x: Tensor, kernel: Tensor) -> Tensor:

@@ -36,11 +36,9 @@ def fits(small: Tensor, weight: tuple[int, ...], stride: int, padding: int, grou
         least: product of the kernel's channels from which it gains.
         pixels: of ``small``, over the batch, from which it gains.
     """
-    if (
-        weight[0] * weight[1] < least
-        or small.shape[0] * small.shape[2] * small.shape[3] < pixels
-        or not halves(small, weight, stride, padding, groups)
-    ):
+    if weight[0] * weight[1] < least or not halves(small, weight, stride, padding, groups):
+        return False
+    if small.shape[0] * small.shape[2] * small.shape[3] < pixels:
         return False
     return small.shape[2] % 2 == 0 and small.shape[3] % 2 == 0
 
