@@ -40,11 +40,12 @@ class EnlargingConfig(RestorationConfig):
         blocks: residual blocks of the generator.
         hidden: units of the discriminator's last hidden layer.
         content: what shall be near: the "pixels", or the "features" that a trained classifier sees.
-        features: whose: VGG-19's maps "vgg54" or "vgg22" (from a file), "lite0" (the extra ``features``) or "quick" (shipped).
+        features: whose: VGG-19's maps "vgg54" or "vgg22" (from a file), "lite0" (the extra ``features``), "quick" or "quick2" (shipped).
         weights: file of VGG-19's weights, torchvision's ``vgg19-dcbb9e9d.pth`` or a .safetensors file of it; "" for the others.
         adversarial_weight: of -log D; 0: there is no D (SRResNet).
         pretrain: rounds, of ``rounds``, in which only the squared error of the pixels is learnt.
-        rate_drop: factor of the learning rate in the second half of the rounds after those.
+        adversarial_rate: factor of the learning rate in the rounds after those, where there is a D; 1 as published, for a rate that is small already.
+        rate_drop: another one in the second half of those rounds.
     """
 
     optimizer: Adam | RMSprop | SGD = field(default_factory=lambda: Adam(lr=1e-4, beta1=0.9, beta2=0.999))
@@ -52,14 +53,17 @@ class EnlargingConfig(RestorationConfig):
     blocks: int = 16
     hidden: int = 1024
     content: Literal["pixels", "features"] = "features"
-    features: Literal["vgg54", "vgg22", "lite0", "quick"] = "vgg54"
+    features: Literal["vgg54", "vgg22", "lite0", "quick", "quick2"] = "vgg54"
     weights: str = ""
     adversarial_weight: float = 1e-3
     pretrain: int = 0
+    adversarial_rate: float = 1.0
     rate_drop: float = 0.1
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if min(self.adversarial_rate, self.rate_drop) <= 0:
+            raise UsageError(f"adversarial_rate and rate_drop must be more than 0; they are {self.adversarial_rate} and {self.rate_drop}.")
         if not 0 <= self.pretrain < self.rounds:
             raise UsageError(f"pretrain must be 0 or more and less than the {self.rounds} rounds; it is {self.pretrain}.")
 
@@ -105,11 +109,12 @@ class EnlargingGame(RestorationGame):
             self.add_player("discriminator", [discriminator], config.optimizer, schedule=self._rate)
 
     def _rate(self, clock: Clock) -> Mapping[str, float]:
-        """The rate, and after half of the rounds that are not pre-training the smaller one."""
-        place = self.place
-        done = clock.progress if place is None else place.progress(clock.round) * (place.phase.name == "content")
-        adversarial = self.config.adversarial_weight > 0
-        return {"lr": self.config.optimizer.lr * (self.config.rate_drop if adversarial and done >= 0.5 else 1.0)}
+        """The rate, where there is an adversary another one after the pre-training, and in the second half of that phase the smaller one."""
+        config, place = self.config, self.place
+        if not config.adversarial_weight or (place is not None and place.phase.name == "pixels"):
+            return {"lr": config.optimizer.lr}
+        done = clock.progress if place is None else place.progress(clock.round)
+        return {"lr": config.optimizer.lr * config.adversarial_rate * (config.rate_drop if done >= 0.5 else 1.0)}
 
     def play(self) -> Iterator[Turn]:
         """The pixels alone; then D, and G on the same images."""

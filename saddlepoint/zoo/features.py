@@ -14,7 +14,7 @@ from saddlepoint.evaluation.lite0 import MEAN, SCALE, Lite0, load_lite0
 from saddlepoint.networks.frozen import Frozen
 from saddlepoint.networks.vgg import VGG19Features
 
-FACTORS = {"vgg54": 1 / 12.75, "vgg22": 1 / 12.75, "lite0": 0.03197, "quick": 1.977}
+FACTORS = {"vgg54": 1 / 12.75, "vgg22": 1 / 12.75, "lite0": 0.03197, "quick": 1.977, "quick2": 1.846}
 FILE = "vgg19-dcbb9e9d.pth"
 
 
@@ -32,11 +32,11 @@ class _Scaled(nn.Module):
 
 
 class _Quick(nn.Module):
-    """The shipped classifier up to its fourth convolution: 96 maps at a quarter of the size."""
+    """The shipped classifier up to its fourth convolution, 96 maps at a quarter of the size, or to its second, 48 maps at half of it."""
 
-    def __init__(self, net: QuickNet) -> None:
+    def __init__(self, net: QuickNet, depth: int) -> None:
         super().__init__()
-        self.convs = net.convs[:4]
+        self.convs = net.convs[:depth]
 
     def forward(self, x: Tensor) -> Tensor:
         x = x.expand(-1, 3, -1, -1)
@@ -62,7 +62,7 @@ def feature_maps(name: str, weights: str = "") -> Frozen:
     """Maps by name, differentiable in the images.
 
     Args:
-        name: "vgg54" or "vgg22" (Ledig et al. 2017, divided by 12.75 as there), "lite0" or "quick", scaled so that for the
+        name: "vgg54" or "vgg22" (Ledig et al. 2017, divided by 12.75 as there), "lite0", "quick" or "quick2", scaled so that for the
             shipped emoji of 32 pixels against their bicubic enlargements from 8 the squared error is that of the pixels (measured: .0845).
         weights: file of VGG-19.
     Raises:
@@ -71,11 +71,12 @@ def feature_maps(name: str, weights: str = "") -> Frozen:
     if not name.startswith("vgg"):
         if weights:
             raise UsageError(f"The features {name} bring their own weights; {weights} came. Leave weights empty.")
-        return Frozen(_Scaled(_Quick(QuickFeatures("cpu").net) if name == "quick" else _Lite(load_lite0()), FACTORS[name]))
+        maps = _Lite(load_lite0()) if name == "lite0" else _Quick(QuickFeatures("cpu").net, 2 if name == "quick2" else 4)
+        return Frozen(_Scaled(maps, FACTORS[name]))
     network = VGG19Features(name)  # type: ignore[arg-type]
     if not weights:
         raise UsageError(
-            f"The features {name} need the weights of VGG-19: --weights {FILE} (torchvision's). Without it choose --features lite0 or quick."
+            f"The features {name} need the weights of VGG-19: --weights {FILE} (torchvision's). Without it choose --features lite0, quick or quick2."
         )
     _load(network, Path(weights).expanduser())
     return Frozen(_Scaled(network, FACTORS[name]))

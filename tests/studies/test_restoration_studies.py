@@ -57,9 +57,9 @@ def test_enlarging(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     given = ["--seconds", "0.01", "--seeds", "1", "--width", "4", "--keep", str(tmp_path), "--out", str(tmp_path / "table.md")]
     assert enlarging.main(given) == 0
     rows = {row[0]: row for row in cells((tmp_path / "table.md").read_text())}
-    assert list(rows) == ["pixels repeated", "bicubic", "SRResNet", "SRGAN"]
+    assert list(rows) == ["pixels repeated", "bicubic", "SRResNet", "features alone", "SRGAN"]
     assert float(rows["bicubic"][1]) > float(rows["pixels repeated"][1]) > 10  # PSNR
-    assert float(rows["bicubic"][4]) < 0  # blurred
+    assert float(rows["bicubic"][5]) < 0  # blurred
 
 
 def test_completing(tmp_path: Path) -> None:

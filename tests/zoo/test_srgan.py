@@ -85,8 +85,9 @@ def test_the_reduction_is_pillows() -> None:
     np.testing.assert_allclose(found.numpy(), np.asarray(wanted).clip(-1, 1), atol=1e-5)
 
 
-def test_pixels_first_then_the_game() -> None:
-    config = EnlargingConfig(rounds=1_200, pretrain=1_000)
+@pytest.mark.parametrize("share", [1.0, 0.5])
+def test_pixels_first_then_the_game(share: float) -> None:
+    config = EnlargingConfig(rounds=1_200, pretrain=1_000, adversarial_rate=share)
     game = EnlargingGame(config, Repeating(4), Mean(), None, (16, 16))
     seen = []
     for round in (0, 999, 1000, 1099, 1100, 1199):
@@ -96,9 +97,14 @@ def test_pixels_first_then_the_game() -> None:
         seen.append(([turn.name for turn in game.play()], schedule(game.clock)["lr"]))
     alone, both = ["pixel_turn"], ["discriminator_turn", "generator_turn"]
     assert [names for names, _ in seen] == [alone, alone, both, both, both, both]
-    assert [rate for _, rate in seen] == pytest.approx([1e-4, 1e-4, 1e-4, 1e-4, 1e-5, 1e-5])
+    assert [rate for _, rate in seen] == pytest.approx([1e-4, 1e-4, share * 1e-4, share * 1e-4, share * 1e-5, share * 1e-5])
+    game.config = dataclasses.replace(config, adversarial_weight=0.0)
+    game.clock = Clock(round=1_199, horizon=1_200)
+    assert schedule is not None and schedule(game.clock)["lr"] == 1e-4  # without an adversary there is one rate
     with pytest.raises(UsageError, match="pretrain must be 0 or more and less than the 10 rounds; it is 10"):
         EnlargingConfig(rounds=10, pretrain=10)
+    with pytest.raises(UsageError, match="adversarial_rate and rate_drop must be more than 0; they are 0.0 and 0.1"):
+        EnlargingConfig(adversarial_rate=0.0)
 
 
 def test_resumed_over_the_phases(make: Any, play: Any, images: Any, tmp_path: Path) -> None:
@@ -159,7 +165,7 @@ def test_vgg_from_a_file(tmp_path: Path) -> None:
             feature_maps(*arguments)
 
 
-@pytest.mark.parametrize("name", ["quick", "lite0"])
+@pytest.mark.parametrize("name", ["quick", "quick2", "lite0"])
 def test_trained_networks_are_looked_through(name: str) -> None:
     maps = feature_maps(name)
     assert not maps.state_dict() and not [*maps.parameters()]
