@@ -19,7 +19,7 @@ from saddlepoint.studies import ada_few, ada_picture
 
 def test_the_study_runs_continues_and_says_what_it_did(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ada_few, "JUDGED", 16)
-    tiny = {"width": 4, "batch": 4, "latent_dim": 4, "code_dim": 4, "r1_every": 2, "path_every": 2, "ada_speed_kimg": 0.02}
+    tiny = {"width": 4, "batch": 4, "latent_dim": 4, "code_dim": 4, "r1_every": 2, "path_every": 2}
     paths = ["--work", str(tmp_path / "work"), "--out", str(tmp_path / "few.md"), "--picture", str(tmp_path / "few.png")]
     np.save(tmp_path / "noise.npy", np.random.default_rng(0).integers(0, 256, (80, 3, 32, 32), np.uint8))
     flags = ["--seeds", "1", "--images", "40", "--rounds", "5", "--data", str(tmp_path / "noise.npy"), "--settings", json.dumps(tiny)]
