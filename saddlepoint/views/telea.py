@@ -61,8 +61,8 @@ def inpaint_telea(u: Tensor, mask: Tensor, radius: int = RADIUS) -> Tensor:
         [n, c, h, w]; values may leave the range of what is seen, as a slope is continued.
 
     >>> seen = torch.tensor([[1.0, 0.0, 1.0]]).expand(3, 3)[None, None]
-    >>> inpaint_telea(torch.tensor([[0.2, 9.0, 0.4]]).expand(3, 3)[None, None] * 1.0, seen)[0, 0, :, 1].tolist()     # half-way
-    [0.30000001192092896, 0.30000001192092896, 0.30000001192092896]
+    >>> inpaint_telea(torch.tensor([[0.2, 9.0, 0.4]]).expand(3, 3)[None, None] * 1.0, seen)[0, 0, :, 1].mul(10).round().tolist()     # half-way
+    [3.0, 3.0, 3.0]
     """
     filled, known = u.clone().flatten(2), mask.detach().cpu().numpy()[:, 0] > 0
     for row, each in enumerate(known):
