@@ -9,7 +9,8 @@ import torch
 from torch import nn
 
 from saddlepoint.games.laidout import LaidOutAdam, as_it_lies
-from saddlepoint.games.player import Adam
+from saddlepoint.games.player import SGD, Adam, RMSprop
+from saddlepoint.networks import winograd3
 
 
 def network() -> nn.Sequential:
@@ -50,3 +51,13 @@ def test_only_what_lies_channels_last_is_turned() -> None:
     strided = torch.zeros(4, 3, 4, 5)[::2]
     assert as_it_lies(strided) is strided
     assert isinstance(Adam().build([nn.Parameter(plain)]), LaidOutAdam)
+
+
+@pytest.mark.parametrize("optimizer", [Adam(lr=0.1), RMSprop(lr=0.1), SGD(lr=0.1)])
+def test_what_is_kept_of_a_kernel_does_not_outlive_its_move(optimizer: Adam | RMSprop | SGD) -> None:
+    kernel = nn.Parameter(torch.randn(128, 128, 3, 3).contiguous(memory_format=torch.channels_last))
+    kernel.grad, move, held = torch.ones_like(kernel), optimizer.build([kernel]), winograd3.factors(kernel)
+    assert winograd3.factors(kernel) is held
+    move.step()
+    assert torch.equal(winograd3.factors(kernel), winograd3.factors(kernel.detach().clone()))
+    assert not torch.equal(winograd3.factors(kernel), held)
