@@ -28,7 +28,7 @@ class LaidOutAdam(torch.optim.Adam):
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> Any:
-        """A move that is seen as one: torch's fused kernels leave the versions of parameters as they were, and what is kept by version would go stale."""
+        """A move that is seen as one: torch's fused kernels leave the versions of parameters as they were, and what is kept by version goes stale."""
         result = super().step(closure)
         torch.autograd.graph.increment_version([p for group in self.param_groups for p in group["params"] if p.grad is not None])
         return result
