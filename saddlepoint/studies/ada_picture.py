@@ -12,6 +12,7 @@ from saddlepoint.data.records import to_device
 from saddlepoint.data.sources import open_data
 from saddlepoint.draws import Draws, use
 from saddlepoint.evaluation.grid import to_uint8
+from saddlepoint.studies.pool import answered
 from saddlepoint.views.ada import GROUPS, Augment
 
 PROBABILITIES = (0.1, 0.3, 0.5, 0.8, 1.0)
@@ -66,4 +67,4 @@ def draw(rows: list[tuple[str, Tensor]], path: Path) -> None:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(answered(main))

@@ -33,7 +33,7 @@ from saddlepoint.evaluation.quick import QuickScorer
 from saddlepoint.evaluation.samples import draw_samples
 from saddlepoint.games.ambient import AmbientGame
 from saddlepoint.studies.play import play
-from saddlepoint.studies.pool import Job, Record, run_missing, write_text
+from saddlepoint.studies.pool import Job, Record, answered, run_missing, write_text
 from saddlepoint.training import machine
 from saddlepoint.zoo.catalogue import find_recipe
 
@@ -142,4 +142,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(answered(main))

@@ -31,7 +31,7 @@ from saddlepoint.evaluation.paired import target_error
 from saddlepoint.evaluation.trainee import train_classifier
 from saddlepoint.games.game import Game
 from saddlepoint.studies.budget import markdown, spread, trained
-from saddlepoint.studies.pool import Job, Record, run_missing, write_text
+from saddlepoint.studies.pool import Job, Record, answered, run_missing, write_text
 from saddlepoint.zoo.catalogue import find_recipe
 
 FACES, TESTED, TAUGHT, SHOWN = 2_000, 200, 1_500, 8  # trained on, translated, for the classifier, in the picture
@@ -190,4 +190,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(answered(main))

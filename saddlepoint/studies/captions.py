@@ -30,7 +30,7 @@ from saddlepoint.evaluation.rprecision import fit_matcher, r_precision
 from saddlepoint.evaluation.samples import draw_samples
 from saddlepoint.games.captions import CaptionGame
 from saddlepoint.studies.play import play
-from saddlepoint.studies.pool import Job, Record, run_missing, write_text
+from saddlepoint.studies.pool import Job, Record, answered, run_missing, write_text
 from saddlepoint.studies.toys import cell
 from saddlepoint.zoo.catalogue import find_recipe
 from saddlepoint.zoo.gan_cls import ADAM
@@ -182,4 +182,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(answered(main))

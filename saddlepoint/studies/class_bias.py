@@ -29,7 +29,7 @@ from saddlepoint.evaluation.samples import draw_samples
 from saddlepoint.evaluation.sliced import sliced_wasserstein
 from saddlepoint.games.game import Samples
 from saddlepoint.studies.play import play
-from saddlepoint.studies.pool import Job, Record, run_missing, write_text
+from saddlepoint.studies.pool import Job, Record, answered, run_missing, write_text
 from saddlepoint.zoo.catalogue import find_recipe
 
 STD = (1.0, 2.0, 3.0)
@@ -146,4 +146,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(answered(main))

@@ -28,7 +28,7 @@ from saddlepoint.evaluation.paired import psnr
 from saddlepoint.evaluation.probes import linear_probe
 from saddlepoint.evaluation.spectra import fine_gap, sharpness
 from saddlepoint.studies.budget import markdown, spread, trained
-from saddlepoint.studies.pool import Job, Record, run_missing, write_text
+from saddlepoint.studies.pool import Job, Record, answered, run_missing, write_text
 from saddlepoint.zoo.catalogue import find_recipe
 
 SIDE, TESTED, PROBED, SHOWN = 32, 500, 1_000, 12
@@ -131,4 +131,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(answered(main))

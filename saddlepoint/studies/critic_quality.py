@@ -28,7 +28,7 @@ from saddlepoint.data.sources import open_data
 from saddlepoint.errors import NotFiniteError
 from saddlepoint.evaluation.quick import QuickScorer
 from saddlepoint.evaluation.samples import draw_samples
-from saddlepoint.studies.pool import Job, Record
+from saddlepoint.studies.pool import Job, Record, answered
 from saddlepoint.studies.questions import Arm, Questions, answer, trained
 
 LOOKS, WINDOW = 25, 10  # looks of a run; rounds before a look that -L_D is the median of
@@ -133,4 +133,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(answered(main))

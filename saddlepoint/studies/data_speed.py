@@ -41,6 +41,7 @@ from saddlepoint.data.packed import INDEX, write_packed
 from saddlepoint.data.sources import open_data
 from saddlepoint.studies.case import open_case, start
 from saddlepoint.studies.data_readers import BATCH, SIDE, Batches, folder_batches, hub_readers, packed_batches, shared_batches
+from saddlepoint.studies.pool import answered
 from saddlepoint.training.batches import Feed
 from saddlepoint.training.machine import hardware, versions
 
@@ -279,4 +280,4 @@ def _lines(result: dict[str, Any]) -> list[str]:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(answered(main))

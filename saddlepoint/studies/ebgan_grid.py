@@ -39,7 +39,7 @@ from saddlepoint.networks.layers import Dropout
 from saddlepoint.networks.mlp import MLPDiscriminator, MLPGenerator
 from saddlepoint.objectives.minimax import NonSaturating
 from saddlepoint.studies.play import play
-from saddlepoint.studies.pool import Record, run_missing
+from saddlepoint.studies.pool import Record, answered, run_missing
 from saddlepoint.studies.toys import cell
 from saddlepoint.training import machine
 from saddlepoint.training.storage import write_bytes
@@ -210,4 +210,4 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(answered(main))

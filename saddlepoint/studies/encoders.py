@@ -28,7 +28,7 @@ from saddlepoint.evaluation.probes import linear_probe, nearest_neighbour_accura
 from saddlepoint.evaluation.samples import draw_samples
 from saddlepoint.evaluation.spectra import fine_gap, sharpness
 from saddlepoint.games.bigan import distance_of_images
-from saddlepoint.studies.pool import Job, Record
+from saddlepoint.studies.pool import Job, Record, answered
 from saddlepoint.studies.questions import Arm, Questions, answer, trained
 
 SAMPLES, LABELLED, CLASSES_SEEN = 1_000, 2_000, 5
@@ -119,4 +119,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(answered(main))

@@ -35,7 +35,7 @@ from saddlepoint.evaluation.paired import luma, paired_distance, psnr, ssim
 from saddlepoint.evaluation.probes import linear_probe
 from saddlepoint.evaluation.spectra import fine_gap, sharpness
 from saddlepoint.studies.budget import markdown, spread, trained
-from saddlepoint.studies.pool import Job, Record, run_missing, write_text
+from saddlepoint.studies.pool import Job, Record, answered, run_missing, write_text
 from saddlepoint.zoo.catalogue import find_recipe
 
 SIDE, FACTOR, SHOWN = 32, 4, 12
@@ -166,4 +166,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(answered(main))

@@ -36,7 +36,7 @@ from saddlepoint.evaluation.quick import QuickScorer
 from saddlepoint.evaluation.samples import draw_samples
 from saddlepoint.games.game import Game, Samples
 from saddlepoint.studies.play import Kept, play
-from saddlepoint.studies.pool import Record, run_missing
+from saddlepoint.studies.pool import Record, answered, run_missing
 from saddlepoint.studies.toys import cell
 from saddlepoint.training import machine
 from saddlepoint.training.checkpoint import Checkpoint, list_checkpoints, load_checkpoint, save_checkpoint
@@ -263,4 +263,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(answered(main))

@@ -32,7 +32,7 @@ from saddlepoint.games.player import Adam, RMSprop
 from saddlepoint.networks.mlp import MLPDiscriminator
 from saddlepoint.objectives import penalties, wasserstein
 from saddlepoint.studies.play import play
-from saddlepoint.studies.pool import Record, run_missing
+from saddlepoint.studies.pool import Record, answered, run_missing
 from saddlepoint.studies.toys import cell
 from saddlepoint.training import machine
 from saddlepoint.training.storage import write_bytes
@@ -192,4 +192,4 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(answered(main))

@@ -33,7 +33,7 @@ from saddlepoint.evaluation.quick import QuickScorer
 from saddlepoint.evaluation.samples import draw_samples
 from saddlepoint.games.player import Adam
 from saddlepoint.networks.spectral import effective_rank, singular_values
-from saddlepoint.studies.pool import Job, Record
+from saddlepoint.studies.pool import Job, Record, answered
 from saddlepoint.studies.questions import Arm, Questions, answer, trained
 from saddlepoint.zoo.build import some_samples
 
@@ -194,4 +194,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(answered(main))

@@ -26,7 +26,7 @@ from saddlepoint.evaluation.neighbours import density_coverage, precision_recall
 from saddlepoint.evaluation.parzen import parzen_log_likelihood
 from saddlepoint.evaluation.sliced import sliced_wasserstein
 from saddlepoint.evaluation.uncertainty import bias_curve
-from saddlepoint.studies.pool import write_text
+from saddlepoint.studies.pool import answered, write_text
 
 SIDE = 16  # of images, in pixels
 
@@ -132,4 +132,4 @@ def draw(curves: Curves, path: Path) -> None:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(answered(main))

@@ -32,7 +32,7 @@ from saddlepoint.evaluation.frechet import frechet_distance
 from saddlepoint.evaluation.inception import inception_score
 from saddlepoint.evaluation.neighbours import precision_recall
 from saddlepoint.evaluation.parzen import parzen_window
-from saddlepoint.studies.pool import write_text
+from saddlepoint.studies.pool import answered, write_text
 
 HEAD = "fashion"
 STEPS, RATE = 60, 0.05  # of gradient ascent, Adam
@@ -138,4 +138,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(answered(main))

@@ -27,6 +27,7 @@ from saddlepoint.evaluation.frechet import frechet_distance
 from saddlepoint.evaluation.inception import inception_score
 from saddlepoint.evaluation.kernel import kernel_distance
 from saddlepoint.evaluation.neighbours import precision_recall
+from saddlepoint.studies.pool import answered
 
 Images = NDArray[np.floating]  # n h w in [0, 1]
 Damage = Callable[[Images, float, np.random.Generator], Images]
@@ -171,4 +172,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(answered(main))

@@ -30,6 +30,7 @@ from saddlepoint.evaluation.frechet import frechet_from_statistics
 from saddlepoint.evaluation.kernel import kernel_distance
 from saddlepoint.evaluation.neighbours import density_coverage, precision_recall
 from saddlepoint.studies.footprint import peak_bytes
+from saddlepoint.studies.pool import answered
 
 BLOCK = 4096  # made rows at a time
 BATCHED = "torch-fidelity, saving memory"
@@ -202,4 +203,4 @@ def _processor() -> str:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(answered(main))

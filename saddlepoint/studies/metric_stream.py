@@ -24,7 +24,7 @@ from saddlepoint.evaluation.extractors import Extractor, Outputs
 from saddlepoint.evaluation.sets import of_function
 from saddlepoint.evaluation.store import Features
 from saddlepoint.studies.footprint import peak_bytes
-from saddlepoint.studies.pool import write_text
+from saddlepoint.studies.pool import answered, write_text
 
 DIMENSION, SHIFT, CLASSES = 64, 0.1, 10
 MEASURES = {"Frechet distance": scoring.frechet, "kernel distance": scoring.kernel, "Inception score": scoring.inception}
@@ -90,4 +90,4 @@ def as_table(empty: dict[str, Any], found: list[dict[str, Any]]) -> str:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(answered(main))

@@ -26,7 +26,7 @@ from saddlepoint.data.near import BITS, perceptual_hashes, twins
 from saddlepoint.data.sources import open_data
 from saddlepoint.draws import derive_seed
 from saddlepoint.studies import hashing
-from saddlepoint.studies.pool import Job, Record
+from saddlepoint.studies.pool import Job, Record, answered
 from saddlepoint.studies.questions import Questions, answer
 
 ORIGINALS, COPIES = 4_000, 400
@@ -83,4 +83,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(answered(main))

@@ -26,6 +26,7 @@ from torch import Tensor
 
 from saddlepoint.networks import convolution, primitives
 from saddlepoint.networks.r3gan import R3GANDiscriminator
+from saddlepoint.studies.pool import answered
 from saddlepoint.training.machine import hardware, keep_large_allocations, versions
 
 Work = Callable[[], Any]
@@ -215,4 +216,4 @@ def _times(row: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(answered(main))

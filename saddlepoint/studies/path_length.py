@@ -31,7 +31,7 @@ from saddlepoint.evaluation.samples import draw_samples
 from saddlepoint.evaluation.walks import walk_of
 from saddlepoint.games.game import Samples
 from saddlepoint.studies.play import play
-from saddlepoint.studies.pool import Job, Record, run_missing, write_text
+from saddlepoint.studies.pool import Job, Record, answered, run_missing, write_text
 from saddlepoint.studies.toys import cell
 from saddlepoint.zoo.catalogue import find_recipe
 
@@ -115,4 +115,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(answered(main))

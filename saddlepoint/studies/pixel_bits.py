@@ -24,6 +24,7 @@ from saddlepoint.data.sources import open_data
 from saddlepoint.draws import Draws, derive_seed, use
 from saddlepoint.games.pixelcnn import PixelAutoencoderGame, PixelCNNGame
 from saddlepoint.studies.play import play
+from saddlepoint.studies.pool import answered
 from saddlepoint.training.machine import hardware, versions
 from saddlepoint.zoo.catalogue import find_recipe
 
@@ -139,4 +140,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(answered(main))

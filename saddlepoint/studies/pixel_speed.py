@@ -20,6 +20,7 @@ from torch import Tensor
 
 from saddlepoint.networks import pixelcache
 from saddlepoint.networks.pixelcnn import GatedPixelCNN, choose, to_values
+from saddlepoint.studies.pool import answered
 from saddlepoint.training.machine import hardware, versions
 
 
@@ -97,4 +98,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(answered(main))

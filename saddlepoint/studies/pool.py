@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import multiprocessing
 import sys
@@ -12,6 +13,7 @@ from typing import Any
 
 import torch
 
+from saddlepoint.errors import SaddlepointError
 from saddlepoint.training.storage import append_line, read_lines, write_bytes
 
 Job = dict[str, Any]
@@ -51,6 +53,22 @@ def write_text(text: str, out: Path | None) -> None:
         sys.stdout.write(text)
     else:
         write_bytes(out, text.encode())
+
+
+def answered(main: Callable[[], int | None]) -> int:
+    """The exit status of a study's command; what a user did wrong is said in one line."""
+    try:
+        return main() or 0
+    except SaddlepointError as error:
+        sys.stderr.write(f"saddlepoint: error: {error}\n")
+        return error.exit_code
+
+
+def at_least_one(text: str) -> int:
+    """A flag's whole number from 1 on."""
+    if not (text.isdecimal() and int(text)):
+        raise argparse.ArgumentTypeError(f"a whole number from 1 on is needed; {text} came")
+    return int(text)
 
 
 def _results(work: Callable[[Job], Record], jobs: Sequence[Job], processes: int) -> Iterator[tuple[Job, Record]]:

@@ -17,7 +17,7 @@ from torch import Tensor
 from saddlepoint.data.records import Dataset
 from saddlepoint.draws import derive_seed
 from saddlepoint.studies.play import play
-from saddlepoint.studies.pool import Job, Record, run_missing, write_text
+from saddlepoint.studies.pool import Job, Record, at_least_one, run_missing, write_text
 from saddlepoint.zoo.catalogue import find_recipe
 
 Arm = tuple[str, str, dict[str, Any]]  # recipe, preset, changes of its settings
@@ -80,9 +80,9 @@ def answer(study: Questions, arguments: list[str] | None = None) -> int:
     """Read the flags, measure what is missing, write a table a question."""
     parser = argparse.ArgumentParser(prog=f"python -m saddlepoint.studies.{study.name}", description=study.about)
     parser.add_argument("--questions", nargs="+", choices=[*study.arms], default=[*study.arms])
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--rounds", type=int, help="of every run; left out: a number of the question's own")
-    parser.add_argument("--processes", type=int, default=1)
+    parser.add_argument("--seeds", type=at_least_one, default=3)
+    parser.add_argument("--rounds", type=at_least_one, help="of every run; left out: a number of the question's own")
+    parser.add_argument("--processes", type=at_least_one, default=1)
     parser.add_argument("--keep", type=Path, help="file of finished runs; left out: none are kept")
     parser.add_argument("--out", type=Path, help="Markdown file; left out: to the screen")
     if study.pictures:

@@ -5,7 +5,7 @@
 Drawn are, of G and of D each by itself, the activation, the depth, whether there is normalisation, and the width (Table 1 of the paper; D's norm is
 batch norm in the GAN and layer norm in the WGAN-GP). A method succeeds with an architecture where the Inception score of its samples is above a
 threshold; a run that leaves the finite numbers does not. Optimisers are the paper's (Appendix B), weight decay of a normalised D among them, with
-both learning rates ``FASTER`` times as large (of 5, 10 and 20 the best for either method, on two architectures); the critic has two turns a round in
+both learning rates ``FASTER`` times as large (chosen by single tries on shallow architectures); the critic has two turns a round in
 place of five; images are digits at 8 pixels in place of ImageNet at 32, widths a quarter, the score that of the quick classifier.
 
 Architecture i is the same whatever the count, so a larger one goes on from a smaller; interrupted, the same command continues.
@@ -38,7 +38,7 @@ from saddlepoint.networks.varied import Variant, VariedDiscriminator, VariedGene
 from saddlepoint.objectives.minimax import NonSaturating
 from saddlepoint.objectives.wasserstein import Wasserstein
 from saddlepoint.studies.play import play
-from saddlepoint.studies.pool import Record, run_missing, write_text
+from saddlepoint.studies.pool import Record, answered, run_missing, write_text
 from saddlepoint.studies.toys import cell
 from saddlepoint.training import machine
 from saddlepoint.zoo.build import adversarial
@@ -193,4 +193,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(answered(main))

@@ -15,7 +15,7 @@ from saddlepoint.data.sources import open_data
 from saddlepoint.data.toys import ToyDataset
 from saddlepoint.evaluation.samples import draw_samples
 from saddlepoint.games.player import Adam
-from saddlepoint.studies.pool import Job, Record
+from saddlepoint.studies.pool import Job, Record, answered
 from saddlepoint.studies.questions import Arm, Questions, answer, trained
 from saddlepoint.studies.toyruns import SAMPLES, measure
 
@@ -56,4 +56,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(answered(main))

@@ -31,7 +31,7 @@ from saddlepoint.evaluation.inception import am_score, inception_score
 from saddlepoint.evaluation.samples import draw_samples
 from saddlepoint.evaluation.stacked import stacked_coverage
 from saddlepoint.games.player import Adam
-from saddlepoint.studies.pool import Job, Record
+from saddlepoint.studies.pool import Job, Record, answered
 from saddlepoint.studies.questions import Arm, Questions, answer, trained
 from saddlepoint.views.diffaugment import DiffAugment
 
@@ -196,4 +196,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(answered(main))

@@ -30,7 +30,7 @@ from saddlepoint.evaluation.quick import QuickScorer
 from saddlepoint.evaluation.samples import draw_samples
 from saddlepoint.games.game import Samples
 from saddlepoint.studies.play import play
-from saddlepoint.studies.pool import Record, run_missing
+from saddlepoint.studies.pool import Record, answered, run_missing
 from saddlepoint.studies.toys import cell
 from saddlepoint.training import machine
 from saddlepoint.training.storage import write_bytes
@@ -185,4 +185,4 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(answered(main))

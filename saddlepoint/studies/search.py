@@ -25,7 +25,7 @@ from matplotlib.figure import Figure
 from saddlepoint.draws import derive_seed
 from saddlepoint.errors import UsageError, nearest
 from saddlepoint.evaluation.uncertainty import best_of_budget
-from saddlepoint.studies.pool import Record, run_missing
+from saddlepoint.studies.pool import Record, answered, run_missing
 from saddlepoint.studies.toyruns import DATA, Protocol, arms, train_arm
 from saddlepoint.studies.toys import last_look
 from saddlepoint.training import machine
@@ -141,4 +141,4 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(answered(main))

@@ -28,7 +28,7 @@ from saddlepoint.draws import Draws, derive_seed
 from saddlepoint.evaluation.bleu import self_bleu
 from saddlepoint.games.sequences import SequenceGame
 from saddlepoint.studies.play import play
-from saddlepoint.studies.pool import Job, Record, run_missing, write_text
+from saddlepoint.studies.pool import Job, Record, answered, run_missing, write_text
 from saddlepoint.zoo.catalogue import find_recipe
 
 NUM, NEW = 4_000, 2_000  # generated sequences that NLL-oracle is of; new real ones that NLL-test is of
@@ -170,4 +170,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(answered(main))

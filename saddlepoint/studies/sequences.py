@@ -29,7 +29,7 @@ from saddlepoint.evaluation.classifier import QuickFeatures
 from saddlepoint.evaluation.exposure import next_token_divergence
 from saddlepoint.evaluation.frechet import frechet_distance
 from saddlepoint.evaluation.neighbours import coverage
-from saddlepoint.studies.pool import Job, Record
+from saddlepoint.studies.pool import Job, Record, answered
 from saddlepoint.studies.questions import Arm, Questions, answer, trained
 from saddlepoint.zoo.catalogue import find_recipe
 
@@ -158,4 +158,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(answered(main))

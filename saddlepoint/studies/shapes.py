@@ -36,7 +36,7 @@ from saddlepoint.evaluation.samples import draw_samples
 from saddlepoint.games.gan3d import VAEGAN3DGame
 from saddlepoint.objectives.overlap import average_precision, iou, pairwise_iou
 from saddlepoint.report.volumes import connectedness, picture
-from saddlepoint.studies.pool import Job, Record, run_missing, write_text
+from saddlepoint.studies.pool import Job, Record, answered, run_missing, write_text
 from saddlepoint.studies.questions import Arm, trained
 from saddlepoint.training import machine
 
@@ -230,4 +230,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(answered(main))

@@ -32,7 +32,7 @@ from saddlepoint.evaluation.grid import image_grid, to_uint8
 from saddlepoint.evaluation.paired import target_error
 from saddlepoint.studies import budget
 from saddlepoint.studies.attributes import bits, classifier, columns_of, faces
-from saddlepoint.studies.pool import Job, Record
+from saddlepoint.studies.pool import Job, Record, answered
 from saddlepoint.studies.questions import Questions, answer, trained
 from saddlepoint.zoo.catalogue import find_recipe
 
@@ -206,4 +206,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(answered(main))

@@ -20,6 +20,7 @@ from matplotlib.figure import Figure
 
 from saddlepoint.studies.convergence import dirac_study, saddle_study
 from saddlepoint.studies.line import CONSTRAINTS, critic_study, gradient_study, optimal_study
+from saddlepoint.studies.pool import answered
 from saddlepoint.studies.toys import cell
 from saddlepoint.training import machine
 from saddlepoint.training.storage import write_bytes
@@ -188,4 +189,4 @@ def write(work: Path, out: Path, pictures: Path, seeds: int) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(answered(main))

@@ -26,7 +26,7 @@ from matplotlib.figure import Figure
 from saddlepoint.data.sources import open_data
 from saddlepoint.data.toys import ToyDataset
 from saddlepoint.errors import UsageError, nearest
-from saddlepoint.studies.pool import Record, run_missing
+from saddlepoint.studies.pool import Record, answered, run_missing
 from saddlepoint.studies.toyruns import DATA, SAMPLES, STRICT, Protocol, arms, jobs, measure, real_points, samples_name, train_arm
 from saddlepoint.training import machine
 from saddlepoint.training.storage import write_bytes
@@ -209,4 +209,4 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(answered(main))

@@ -42,7 +42,7 @@ from saddlepoint.games.player import Adam
 from saddlepoint.networks.mlp import MLPGenerator
 from saddlepoint.studies import angles
 from saddlepoint.studies.play import play
-from saddlepoint.studies.pool import Job, Record
+from saddlepoint.studies.pool import Job, Record, answered
 from saddlepoint.studies.questions import Questions, answer, trained
 
 HELD_OUT = 190  # emoji: the tenth that no arm was trained on
@@ -228,4 +228,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(answered(main))

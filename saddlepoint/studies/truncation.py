@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import saddlepoint
-from saddlepoint.studies.pool import write_text
+from saddlepoint.studies.pool import answered, write_text
 
 USUAL = (0.1, 0.25, 0.5, 0.75, 1.0)  #: largest size of z's numbers, or psi; as thresholds of z also 1.5 and 2 are worth asking for
 METRICS = ("fd", "precision-recall")  #: and "is" with an extractor that knows classes, such as quick:fashion or inception
@@ -105,4 +105,4 @@ def draw(points: Sequence[Point], path: Path) -> None:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(answered(main))

@@ -29,6 +29,7 @@ from saddlepoint.draws import derive_seed
 from saddlepoint.errors import NotFiniteError, UsageError
 from saddlepoint.evaluation.samples import draw_samples
 from saddlepoint.studies.play import Kept
+from saddlepoint.studies.pool import answered
 from saddlepoint.studies.toyruns import SAMPLES, measure
 from saddlepoint.studies.toys import cell
 from saddlepoint.training import machine
@@ -251,4 +252,4 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(answered(main))
