@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -99,11 +101,33 @@ def _choose(argv: list[str], progress: Progress) -> list[str]:
     from saddlepoint import api
     from saddlepoint.training.machine import pick_device
 
-    choice = api.choose_recipe(take(argv, "--data")[0] or "", pick_device(take(argv, "--device")[0] or "auto"))
+    choice = api.choose_recipe(take(argv, "--data")[0] or "", pick_device(take(argv, "--device")[0] or "auto"), _resolution(argv))
     for reason in choice.reasons:
         progress.show({"round": 0, "kind": "note", "message": reason})
     preset, rest = take(argv, "--preset")
-    return [choice.recipe, *rest, "--preset", preset or choice.preset]
+    settings = choice.settings if preset in (None, choice.preset) else {}
+    return [choice.recipe, *_flags(settings, argv), *rest, "--preset", preset or choice.preset]
+
+
+def _resolution(argv: list[str]) -> int | tuple[int, int] | None:
+    """The side, or height and width, behind ``--resolution``; None without it, and where what stands there is refused later."""
+    words = " ".join(argv).replace("--resolution=", "--resolution ").split()
+    given = list(itertools.takewhile(str.isdigit, words[words.index("--resolution") + 1 :])) if "--resolution" in words else []
+    return None if not given else int(given[0]) if len(given) == 1 else (int(given[0]), int(given[1]))
+
+
+def _flags(settings: Mapping[str, Any], argv: list[str]) -> list[str]:
+    """Settings as flags, but for those that the user gave.
+
+    >>> _flags({"batch": 16, "conditional": True, "resolution": 64}, ["--no-conditional", "--resolution=32"])
+    ['--batch', '16']
+    """
+    given, flags = {word.partition("=")[0].replace("_", "-") for word in argv}, []
+    for name, value in settings.items():
+        flag = name.replace("_", "-")
+        if not given & {f"--{flag}", f"--no-{flag}"}:
+            flags += [f"--{'' if value else 'no-'}{flag}"] if isinstance(value, bool) else [f"--{flag}", str(value)]
+    return flags
 
 
 def _table(needs: dict[str, Any]) -> str:

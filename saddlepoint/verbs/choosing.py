@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from dataclasses import dataclass
+import math
+import statistics
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from saddlepoint.data.folder import find_images
+from saddlepoint.data.images import Resolution, read_header, resolution_of, size_of
 from saddlepoint.data.packed import is_packed
+from saddlepoint.data.records import DataSpec
 from saddlepoint.data.sources import list_data, of_sequences, open_data
 from saddlepoint.errors import DataError, UsageError, nearest
 from saddlepoint.games.settings import GameConfig
 from saddlepoint.training.plan import Plan
 from saddlepoint.zoo.catalogue import Recipe
+from saddlepoint.zoo.stylegan2_ada import auto_settings
 
 
 def holds_points(data: str) -> bool:
@@ -33,37 +40,44 @@ def default_preset(recipe: Recipe, data: str) -> str:
 
 @dataclass(frozen=True)
 class Choice:
-    """A recipe chosen for the user, and why, in two lines."""
+    """A recipe chosen for the user, settings beside its preset's, and why, in two lines."""
 
     recipe: str
     preset: str
     reasons: tuple[str, str]
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 FEW = 5_000  # images; below it a discriminator learns them by heart within an ordinary training
+BEST = {"few": "diffaugment", "many": "dcgan"}  # on a processor; docs/log.md says what was measured
+PER_CLASS = 20  # images that a class has at least, for the players to be told classes
+LOOKED_AT = 200  # files whose sizes are read, to know how large the images are
+SIDES = {"cpu": 32, "accelerator": 256}  # pixels at most
 
 
-def recipe_for(images: int, device: str) -> tuple[str, str]:
-    """Recipe for so many images on a type of device, and why.
+def recipe_for(images: int, device: str) -> tuple[str, str, str]:
+    """Recipe and preset for so many images on a type of device, and why.
 
-    >>> recipe_for(1906, "cpu")[0], recipe_for(60_000, "cpu")[0]
-    ('diffaugment', 'dcgan')
+    >>> recipe_for(1906, "cpu")[:2], recipe_for(60_000, "cpu")[:2], recipe_for(1906, "cuda")[:2]
+    (('diffaugment', 'small'), ('dcgan', 'small'), ('stylegan2-ada', 'auto'))
     """
-    few = images < FEW
-    return (
-        "dcgan" if device == "cpu" and not few else "diffaugment",
-        "By rule, not yet by measurement: of few images D must see augmented ones, or it learns them by heart."
-        if few
-        else "By rule, not yet by measurement: its plain networks learn something in minutes.",
-    )
+    if device != "cpu":
+        return "stylegan2-ada", "auto", "Its authors' first guess for new images; where D learns them by heart, augmentation sets in by itself."
+    if images < FEW:
+        return BEST["few"], "small", "By rule, not yet by measurement: of few images D must see augmented ones, or it learns them by heart."
+    return BEST["many"], "small", "By rule, not yet by measurement: its plain networks learn something in minutes."
 
 
-def choose_recipe(data: str, device: str = "cpu") -> Choice:
-    """Recipe and preset for data that came without one, by its kind, its size and the machine.
+OF_TWO = {"partner": ("pix2pix", "pairs"), "other": ("cyclegan", "two domains"), "caption": ("gan-cls", "captions")}
+
+
+def choose_recipe(data: str, device: str = "cpu", resolution: Resolution | None = None) -> Choice:
+    """Recipe, preset and settings for data that came without one: by its kind, number, size and labels, and by the machine.
 
     Args:
         data: name or path.
         device: type of the device, "cpu" or an accelerator.
+        resolution: that was asked for; None: by the data and the device.
     """
     if holds_points(data):
         spec = open_data(data).spec
@@ -77,13 +91,55 @@ def choose_recipe(data: str, device: str = "cpu") -> Choice:
         return Choice(
             "sequence-mle", "small", (found, "It learns their likelihood; seqgan and maligan begin with it and go on; see docs/sequences.md.")
         )
-    spec = open_data(data, resolution=None if is_packed(Path(data)) else 32).spec
+    packed = is_packed(Path(data))
+    spec = open_data(data, resolution=None if packed else resolution or SIDES["cpu"]).spec
     if spec.kind == "volume":
         found = f"No recipe was named. {spec.name} holds {spec.num_records} volumes: 3d-gan, preset small."
         return Choice("3d-gan", "small", (found, "It is the one that needs volumes alone."))
-    recipe, why = recipe_for(spec.num_records, device)
-    found = f"No recipe was named. {spec.name} holds {spec.num_records} images and training runs on {device}: {recipe}, preset small."
-    return Choice(recipe, "small", (found, why))
+    for name, (recipe, held) in OF_TWO.items():
+        if name in spec.fields:
+            found = f"No recipe was named. {spec.name} holds {spec.num_records} images with {held}: {recipe}, preset small."
+            return Choice(recipe, "small", (found, f"It is the plainest that learns from {held}; `saddlepoint list` shows the others."))
+    return _of_images(data, spec, device, resolution_of(spec.shape) if packed else resolution)
+
+
+def _of_images(data: str, spec: DataSpec, device: str, asked: Resolution | None) -> Choice:
+    """By number, labels and size of the images, and the machine."""
+    recipe, preset, why = recipe_for(spec.num_records, device)
+    side, most = usual_side(data), SIDES["cpu" if device == "cpu" else "accelerator"]
+    size = asked or max(16, 2 ** int(math.log2(min(1.15 * (side or most), most))))  # 28 pixels are taken for 32
+    told = (spec.num_classes or 0) > 1 and spec.num_records >= PER_CLASS * (spec.num_classes or 0)
+    settings: dict[str, Any] = {} if asked else {"resolution": size}
+    if preset == "auto":
+        settings = auto_settings(min(size_of(size))) | settings
+    if told:
+        settings["conditional"] = True
+        why += f" It is told the {spec.num_classes} classes (--no-conditional: not)."
+    if asked is None and side and side >= 2 * min(size_of(size)):
+        why += f" A larger --resolution, {2 * min(size_of(size))}, takes about four times as long."
+    about = f" of about {side} pixels" if side else ""
+    height, width = size_of(size)
+    found = f"No recipe was named. {spec.name} holds {spec.num_records} images{about}, and training runs on {device}:"
+    return Choice(recipe, preset, (f"{found} {recipe}, preset {preset}, at {height}x{width} pixels.", why), settings)
+
+
+def usual_side(data: str) -> int | None:
+    """Median of the shorter sides of the images of a folder, in pixels, by the headers of some; of other data the side that all have.
+
+    Returns:
+        None where that cannot be told without decoding.
+    """
+    path = Path(data).expanduser()
+    with contextlib.suppress(DataError, UsageError):
+        if path.is_dir() and data not in {card.name for card in list_data()} and not is_packed(path):
+            found, sides = find_images(path), []
+            for name in found.paths[:: -(-len(found.paths) // LOOKED_AT)]:
+                with contextlib.suppress(Exception):  # what is damaged is reported where it is decoded
+                    header = read_header(found.open(name))
+                    sides.append(min(header.width, header.height))
+            return int(statistics.median(sides)) if sides else None
+        return min(open_data(data).spec.shape[1:])
+    return None
 
 
 def configure(recipe: Recipe, preset: str, settings: dict[str, Any]) -> GameConfig:

@@ -39,10 +39,11 @@ def check_data(path: str | Path, *, show: Show | None = None) -> dict[str, Any]:
         resolution = ["--resolution", str(report.resolution)]
     elif report.kind != "audio":
         choice = choose_recipe(str(path))
-        begin = choice.recipe, choice.reasons[1]
+        begin = choice.recipe, choice.preset, choice.reasons[1]
     if begin is not None:
-        recipe, why = begin
-        command = shlex.join(["saddlepoint", "train", recipe, "--data", str(path), *(resolution or []), "--out", "runs/first"])
+        recipe, preset, why = begin
+        named = ["--preset", preset] if preset == "auto" else []  # of the others the data choose
+        command = shlex.join(["saddlepoint", "train", recipe, "--data", str(path), *named, *(resolution or []), "--out", "runs/first"])
         found |= {"recipe": recipe, "why": why, "command": command}
         found["lines"].append(f"Begin with {recipe}: {command} ({why})")
     return found

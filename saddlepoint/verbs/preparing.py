@@ -81,8 +81,9 @@ def prepare(wish: Wish, fabric: Fabric) -> Prepared:
     """
     notes: list[str] = []
     if wish.recipe is None:
-        choice = choose_recipe(wish.data, fabric.device.type)
-        wish = dataclasses.replace(wish, recipe=choice.recipe, preset=wish.preset or choice.preset)
+        choice = choose_recipe(wish.data, fabric.device.type, wish.settings.get("resolution"))
+        settings = wish.settings if wish.config or wish.preset not in (None, choice.preset) else {**choice.settings, **wish.settings}
+        wish = dataclasses.replace(wish, recipe=choice.recipe, preset=wish.preset or choice.preset, settings=settings)
         notes += choice.reasons
     entry = find_recipe(wish.recipe or "")
     if wish.keep_every < 0 or (wish.micro_batches != "auto" and wish.micro_batches < 1):

@@ -5,7 +5,8 @@ The presets are those of the authors' release. Its gamma by rule and its other g
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
 
 from saddlepoint.data.records import Dataset
 from saddlepoint.errors import UsageError
@@ -52,6 +53,16 @@ def guessed(resolution: int, gpus: int = 1) -> StyleGAN2ADAConfig:
         ema_rampup=0.05,
         **optimizers(0.002 if resolution >= 1024 else 0.0025),
     )
+
+
+def auto_settings(resolution: int) -> dict[str, Any]:
+    """What :func:`guessed` for another resolution changes in the preset "auto".
+
+    >>> auto_settings(64)
+    {'batch': 32, 'rounds': 781250, 'resolution': 64, 'ema_halflife_kimg': 10.0}
+    """
+    ours, auto = guessed(resolution), guessed(256)
+    return {each.name: value for each in fields(ours) if (value := getattr(ours, each.name)) != getattr(auto, each.name)}
 
 
 PAPER256 = _with_ada(RELEASE, resolution=256, r1_gamma=1.0, stddev_group=8, ema_halflife_kimg=20.0, mirror=False)

@@ -32,7 +32,7 @@ def test_a_command_on_a_page_is_understood(command, monkeypatch, capsys):
     words = shlex.split(command, comments=True)
     if words[0] in VERBS:
         name = {"import": "import_weights", "data": f"{words[1]}_data"}.get(words[0], words[0]) if len(words) > 1 else words[0]
-        monkeypatch.setattr(api, "choose_recipe", lambda data, device: Choice("dcgan", "small", ("", "")))
+        monkeypatch.setattr(api, "choose_recipe", lambda data, device, resolution: Choice("dcgan", "small", ("", "")))
         monkeypatch.setattr(api, name, understood, raising=words[:2] != ["data", "list"])
     try:
         code = main(words)

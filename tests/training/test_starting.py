@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import save_file
 
 from saddlepoint import api
@@ -17,6 +18,7 @@ from saddlepoint.games.game import Phase
 from saddlepoint.games.player import Adam
 from saddlepoint.training import memory
 from saddlepoint.training.memory import Need, choose_pieces, measure_need
+from saddlepoint.verbs.choosing import usual_side
 from saddlepoint.verbs.starting import start_from
 from tests.training.test_promises import images, make_game
 from tests.training.test_session import SHORT, TINY, weights
@@ -34,6 +36,39 @@ def test_a_recipe_is_chosen_and_explained_in_two_lines(data: str, words: str) ->
     assert f"{choice.recipe}, preset {choice.preset}" in choice.reasons[0]
     assert len(choice.reasons) == 2
     assert choice.preset in next(entry for entry in api.list() if entry.name == choice.recipe).presets
+
+
+@pytest.mark.parametrize(
+    ("data", "device", "recipe", "settings"),
+    [
+        ("fashion", "cpu", "dcgan", {"resolution": 32, "conditional": True}),
+        ("digits", "cpu", "diffaugment", {"resolution": 16, "conditional": True}),
+        ("emoji", "cuda", "stylegan2-ada", {"batch": 32, "rounds": 781_250, "resolution": 64, "ema_halflife_kimg": 10.0}),
+    ],
+)
+def test_number_size_labels_and_machine_choose(data: str, device: str, recipe: str, settings: dict[str, Any]) -> None:
+    choice = api.choose_recipe(data, device)
+    assert (choice.recipe, choice.preset) == (recipe, "auto" if device == "cuda" else "small")
+    assert {name: choice.settings[name] for name in settings} == settings
+    game = api.foresee(data=data, device="cpu", batch=4, latent_dim=4) if device == "cpu" else None
+    assert game is None or (game["recipe"], game["data"]["shape"][-2:]) == (recipe, [settings["resolution"]] * 2)
+
+
+def test_a_folder_of_large_images_without_classes(tmp_path: Path) -> None:
+    for number in range(3):
+        Image.new("RGB", (90, 70 + number), (number * 80, 10, 10)).save(tmp_path / f"{number}.png")
+    assert usual_side(str(tmp_path)) == 71
+    choice = api.choose_recipe(str(tmp_path))
+    assert choice.settings == {"resolution": 32}
+    assert "3 images of about 71 pixels" in choice.reasons[0]
+    assert "A larger --resolution, 64, takes about four times as long." in choice.reasons[1]
+    assert api.choose_recipe(str(tmp_path), "cuda").settings["resolution"] == 64
+    assert api.choose_recipe(str(tmp_path), "cuda", 128).settings["batch"] == 32
+
+
+@pytest.mark.parametrize(("data", "recipe"), [("emoji-lines", "pix2pix"), ("captions:emoji", "gan-cls")])
+def test_records_of_two_parts_name_their_recipe(data: str, recipe: str) -> None:
+    assert api.choose_recipe(data).recipe == recipe
 
 
 def test_training_without_a_recipe(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
