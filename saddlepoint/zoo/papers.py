@@ -29,6 +29,7 @@ from saddlepoint.zoo import lapgan
 from saddlepoint.zoo import lecam
 from saddlepoint.zoo import lsgan
 from saddlepoint.zoo import maligan
+from saddlepoint.zoo import maligan_pixels
 from saddlepoint.zoo import nsgan
 from saddlepoint.zoo import pg_bleu
 from saddlepoint.zoo import pix2pix
