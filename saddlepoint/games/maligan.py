@@ -83,6 +83,12 @@ class MaliGANGame(AdversarialSequenceGame):
         super().__init__(config, generator, discriminator, data)
         self.config = config
         self._whole: Weighted | None = None  # of the turn under way
+        self._moves = 0  # of G in this round
+
+    def begin_round(self) -> None:
+        """G has not moved yet."""
+        super().begin_round()
+        self._moves = 0
 
     @property
     def acting(self) -> Turn:
@@ -119,7 +125,8 @@ class MaliGANGame(AdversarialSequenceGame):
     def before_turn(self, turn: Turn) -> None:
         """The weights of the basic form are normalised over the whole batch, so it is drawn and judged before the batch is cut into pieces."""
         if turn.name == "act":
-            draws = Draws.seeded(*self.round_key, "weighted", device=self.draws.device, dtype=self.draws.dtype)
+            draws = Draws.seeded(*self.round_key, "weighted", self._moves, device=self.draws.device, dtype=self.draws.dtype)
+            self._moves += 1
             self._whole = self._draw_whole(self.config.batch, draws)
 
     def _draw_whole(self, n: int, draws: Draws) -> Weighted:

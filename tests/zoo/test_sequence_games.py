@@ -407,3 +407,17 @@ def test_settings_that_cannot_be():
         dataclasses.replace(find_recipe("sequence-mle").preset("small"), own_tokens=2.0)
     with pytest.raises(UsageError, match="n-grams of 1 to 4 tokens here; order 5"):
         build("pg-bleu", order=5)
+
+
+def test_every_move_of_a_round_has_samples_of_its_own():
+    game = build("maligan", g_steps=2)
+    drawn = []
+    weigh = game.weigh
+    game.weigh = lambda tokens: drawn.append(tokens) or weigh(tokens)
+    game.round_key = (0, 3)
+    for _ in range(2):  # the same round twice is the same
+        game.begin_round()
+        for _ in range(2):
+            game.before_turn(game.act)
+    assert not torch.equal(drawn[0], drawn[1])
+    assert torch.equal(drawn[0], drawn[2]) and torch.equal(drawn[1], drawn[3])
