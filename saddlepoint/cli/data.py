@@ -118,7 +118,8 @@ def _get(argv: list[str]) -> int:
     with _Bar("fetching") as bar:
         done = api.get_data(given.name, source=given.source, root=given.root, show=bar.show)
     print(f"{done['title']}\nlicence: {done['licence']}\ncredits: {done['credits']}\nin {done['place']}")
-    print(f"train on it with --data {' or '.join(done['sources'])}{'' if given.root is None else f' --data-root {given.root}'}")
+    root = "" if given.root is None else f" --data-root {given.root}"
+    print(done["use"] or f"train on it with --data {' or '.join(done['sources'])}{root}")
     return 0
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import saddlepoint.data.offered_emoji
+import saddlepoint.data.offered_encoder
 import saddlepoint.data.offered_idx
 import saddlepoint.data.offered_pictures
 import saddlepoint.data.offered_scenes
@@ -48,9 +49,10 @@ def fetch_data(name: str, *, source: Path | None = None, root: Path | None = Non
     """:func:`saddlepoint.data.offers.get`, or torchvision's, and what is to be said of the set.
 
     Returns:
-        "place", "title", "licence", "credits", "sources".
+        "place", "title", "licence", "credits", "sources", and "use", how it is used where it is no data.
     """
     if name in ORIGINALS:
-        return _said_by_card(name) | {"place": str(get_original(name, source=source, root=root))}
+        return _said_by_card(name) | {"place": str(get_original(name, source=source, root=root)), "use": ""}
     place, made = get(name, source=source, root=root, show=show), offer_of(name)
-    return {"place": str(place), "title": made.title, "licence": made.licence, "credits": made.credits, "sources": [*made.sources]}
+    about = {"title": made.title, "licence": made.licence, "credits": made.credits, "sources": [*made.sources], "use": made.use}
+    return {"place": str(place)} | about

@@ -39,11 +39,12 @@ class Offer:
         package: the file that it is made from.
         licence: SPDX name or a sentence.
         credits: its authors.
-        sources: data strings that it makes usable, the first the one to begin with.
+        sources: data strings that it makes usable, the first the one to begin with; none where it is no data.
         build: (the package's file, an empty folder to fill, show) -> None.
         version: of the builder: a set that an older one made is made again.
         folder: where it is put below the root.
         below: the folder of the cache that is the root where none is given.
+        use: how it is used, where it is no data.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Offer:
     version: int = 1
     folder: str = ""
     below: str = "sets"
+    use: str = ""
 
     def place(self, root: Path | None) -> Path:
         """The folder that holds it, under a root or in the cache."""

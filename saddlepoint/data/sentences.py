@@ -1,7 +1,8 @@
 """Sentences as vectors: what networks are told that are told captions.
 
     letters     words and pieces of words, hashed to 256 numbers; needs no file and learns nothing: captions are alike that share words
-    FOLDER      a sentence transformer of BERT's kind, such as all-MiniLM-L6-v2: model.safetensors, tokenizer.json, config.json (extra ``captions``)
+    all-minilm  all-MiniLM-L6-v2 (Reimers & Gurevych 2019), 384 numbers, once `saddlepoint data get all-minilm` has fetched it (extra ``captions``)
+    FOLDER      another sentence transformer of BERT's kind, from a folder: model.safetensors, tokenizer.json, config.json (extra ``captions``)
 
 Either gives vectors of length 1. Axes: n sentences, t tokens, e numbers of a sentence, h heads.
 """
@@ -21,7 +22,8 @@ from torch import Tensor
 
 from saddlepoint.errors import DataError, UsageError
 
-LETTERS = "letters"
+LETTERS, MINILM = "letters", "all-minilm"
+FILES = ("config.json", "tokenizer.json", "model.safetensors")
 DIMENSION, PIECES = 256, (3, 4, 5)
 WORDS = 64  # that the encoder of letters takes
 TOKENS = 256  # that a sentence transformer takes, as all-MiniLM was trained
@@ -50,9 +52,15 @@ def open_encoder(name: str) -> Encoder:
     """An encoder by name.
 
     Raises:
-        DataError: for a folder that is none.
+        DataError: for a folder that is none, or all-minilm where it was not fetched.
     """
-    return LettersEncoder() if name == LETTERS else SentenceTransformer(Path(name).expanduser())
+    if name == LETTERS:
+        return LettersEncoder()
+    if name == MINILM:
+        from saddlepoint.data.offered_encoder import place_of_encoder
+
+        return SentenceTransformer(place_of_encoder())
+    return SentenceTransformer(Path(name).expanduser())
 
 
 class LettersEncoder:
@@ -93,10 +101,12 @@ class SentenceTransformer:
     """
 
     def __init__(self, folder: Path) -> None:
-        names = ("config.json", "tokenizer.json", "model.safetensors")
-        missing = [name for name in names if not (folder / name).is_file()]
+        missing = [name for name in FILES if not (folder / name).is_file()]
         if missing:
-            raise DataError(f"{folder} is no sentence transformer: {', '.join(missing)} is missing. Point at a folder with {', '.join(names)}.")
+            raise DataError(
+                f"{folder} is no sentence transformer: {', '.join(missing)} is missing. Point at a folder with {', '.join(FILES)}, or take the "
+                f"encoder {LETTERS} or {MINILM}."
+            )
         try:
             from tokenizers import Tokenizer
         except ImportError as error:

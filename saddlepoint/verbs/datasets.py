@@ -100,7 +100,7 @@ def get_data(name: str, *, source: str | Path | None = None, root: str | Path | 
         root: where sets are kept; None: the cache. Training then needs the same root.
         show: called with (done, all).
     Returns:
-        "place", "title", "licence", "credits" and "sources", the names that open it.
+        "place", "title", "licence", "credits", "sources", the names that open it, and "use", how it is used where it is no data.
     Raises:
         UsageError: for an unknown name.
         DataError: if the package cannot be had, or another file came.

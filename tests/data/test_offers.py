@@ -75,7 +75,8 @@ def test_every_offer_is_whole() -> None:
         assert len(each.package.sha256) == 64
         assert set(each.sources) <= set(SOURCES)
         assert not any(SOURCES[source][0].shipped for source in each.sources)
-        assert offer_of(each.sources[-1]) is each
+        assert offer_of(each.sources[-1] if each.sources else each.name) is each
+        assert bool(each.sources) != bool(each.use)
     assert [each["name"] for each in saddlepoint.data.offered.list_offers()] == sorted([*OFFERS, *ORIGINALS])
 
 
