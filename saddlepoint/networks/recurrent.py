@@ -32,6 +32,8 @@ class RecurrentGenerator(SequenceGenerator):
         start, end: as of :class:`SequenceGenerator`.
     """
 
+    bound = 1.0  # of an LSTM's o tanh(c), and of a GRU's means of tanh and what was before
+
     def __init__(
         self,
         vocabulary: int,

@@ -14,9 +14,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from saddlepoint.networks.packed import PackedLinear, packs
+
 State = tuple[Tensor, ...]  # what a generator remembers of each row, [r, ...]: rows may be chosen, repeated and joined
 ON_CPU, ELSEWHERE = 2**19, 2**27  # probabilities computed at once: on the processor as many as its cache holds
 NARROW = 512  # vocabularies up to this size are searched in one step
+FLAT = 17.0  # exp(-17) is below half the last bit of float32
+SPREAD = 43.0  # between the largest logit and the mean one: exp(-17 - 43) is far from the smallest normal number, exp(-87)
 
 
 class SequenceGenerator(nn.Module):
@@ -30,7 +34,10 @@ class SequenceGenerator(nn.Module):
         start: the token that every sequence is thought to begin with.
         end: the token after which there is nothing but itself; None where every sequence is T long.
         output: features -> logits of the next token.
+        bound: no feature is larger in size than this; None where there is no bound.
     """
+
+    bound: float | None = None
 
     def __init__(self, vocabulary: int, length: int, hidden_dim: int, *, start: int = 0, end: int | None = None) -> None:
         super().__init__()
@@ -98,15 +105,29 @@ def draw_tokens(probs: Tensor, u: Tensor) -> Tensor:
 
 def _choose_block(probs: Tensor, u: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """The block of the vocabulary that each number falls into [r, k], what of the number is left inside it [r, k], its probabilities [r, k, w]."""
-    r, v = probs.shape
-    width = next((w for w in range(math.isqrt(v - 1) + 1, 4 * math.isqrt(v)) if v % w == 0), math.isqrt(v) + 1)
-    blocks = (probs if v % width == 0 else F.pad(probs, (0, -v % width))).view(r, -1, width)
+    blocks = _blocks(probs)
     edges = blocks.sum(2).cumsum(1)  # r b
+    block, target = _find_block(edges, u)
+    rows = torch.arange(0, len(edges) * edges.shape[1], edges.shape[1], device=probs.device)[:, None] + block
+    return block, _left(edges, block, target), blocks.flatten(0, 1)[rows]
+
+
+def _blocks(probs: Tensor) -> Tensor:
+    """Probabilities [r, v] as blocks of about as many as there are blocks, [r, b, w]; zeros fill the last one."""
+    v = probs.shape[1]
+    width = next((w for w in range(math.isqrt(v - 1) + 1, 4 * math.isqrt(v)) if v % w == 0), math.isqrt(v) + 1)
+    return (probs if v % width == 0 else F.pad(probs, (0, -v % width))).view(len(probs), -1, width)
+
+
+def _find_block(edges: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
+    """The block [r, k] that u of the whole falls into, by the running sums of the blocks [r, b]; and how much that is [r, k]."""
     target = u * edges[:, -1:]
-    block = torch.searchsorted(edges, target, right=True).clamp_(max=edges.shape[1] - 1)
-    before = F.pad(edges, (1, 0)).gather(1, block)
-    rows = torch.arange(0, blocks.shape[0] * blocks.shape[1], blocks.shape[1], device=probs.device)[:, None] + block
-    return block, target - before, blocks.flatten(0, 1)[rows]
+    return torch.searchsorted(edges, target, right=True).clamp_(max=edges.shape[1] - 1), target
+
+
+def _left(edges: Tensor, block: Tensor, target: Tensor) -> Tensor:
+    """What is left of the target [r, k] inside its block."""
+    return target - F.pad(edges, (1, 0)).gather(1, block)
 
 
 def _inside_block(v: int, block: Tensor, target: Tensor, probs: Tensor) -> Tensor:
@@ -133,30 +154,57 @@ def _inside(edges: Tensor, target: Tensor) -> Tensor:
     return target.clamp_min(0).minimum(edges[..., -1] * (1 - 2 * torch.finfo(edges.dtype).eps))
 
 
-@torch.no_grad()
-def draw_next(output: nn.Linear, features: Tensor, u: Tensor, temperature: float = 1.0) -> Tensor:
-    """Tokens int64 [r, k] from the distributions that follow features [r, h], for uniform numbers u [r, k].
+class Drawer:
+    """Draws tokens from the distributions that follow features; made once for many draws by the same weights, which it copies.
+
+    In float32 on a processor, and where the logits are known to lie close enough together, probabilities come out of the product itself: with s at
+    least 17 above the largest logit, sigmoid(x - s) = exp(x - s) / (1 + exp(x - s)) is exp(x - s) to the last bit but one of float32, and the
+    logistic function is applied before a result leaves the cache. Otherwise they are the softmax of the logits.
 
     Args:
         output: features -> logits.
-        features: rows.
-        u: in [0, 1).
+        rows: how many rows will be drawn for at once, at most.
         temperature: divides the logits; below 1 the likely becomes likelier.
+        bound: no feature is larger in size; None where no bound is known.
     """
-    at_once = max(1, (ON_CPU if features.device.type == "cpu" else ELSEWHERE) // output.out_features)
-    rows, v = min(len(features), at_once), output.out_features
-    logits, probs = output.weight.new_empty(rows, v), output.weight.new_empty(rows, v)
-    weight = torch.cat([output.weight, output.bias[:, None]], 1).T / temperature  # h+1 v: one product, without a copy of the bias for every row
-    features, drawn, wide = F.pad(features.to(weight.dtype), (0, 1), value=1.0), [], []
-    for part, numbers in zip(torch.split(features, at_once), torch.split(u.to(weight.dtype), at_once), strict=True):
-        m = len(part)
-        torch.mm(part, weight, out=logits[:m])
-        torch.softmax(logits[:m], 1, out=probs[:m])
-        if v <= NARROW:
-            drawn.append(draw_tokens(probs[:m], numbers))
-        else:  # a block of each row outlives its probabilities; the search inside the blocks is one for all
-            wide.append(_choose_block(probs[:m], numbers))
-    return torch.cat(drawn) if v <= NARROW else _inside_block(v, *(torch.cat(each) for each in zip(*wide, strict=True)))
+
+    def __init__(self, output: nn.Linear, rows: int, *, temperature: float = 1.0, bound: float | None = None) -> None:
+        weight, bias = output.weight.detach() / temperature, output.bias.detach() / temperature
+        self.vocabulary, self.dtype = len(weight), weight.dtype
+        self.at_once = max(1, min(rows, (ON_CPU if weight.device.type == "cpu" else ELSEWHERE) // self.vocabulary))
+        self.direct = bound is not None and packs(weight)
+        if bound is not None and self.direct:
+            highest = (bias + weight.abs().sum(1) * bound).max()
+            lowest = bias.mean() - weight.mean(0).abs().sum() * bound  # of the mean logit, which the logarithm of the mean probability is above
+            self.direct = bool(highest - lowest < SPREAD)
+            bias = bias - (highest + FLAT) if self.direct else bias
+        self.product = PackedLinear(weight, bias, self.at_once, "sigmoid" if self.direct else "none")
+
+    def probabilities(self, features: Tensor) -> Tensor:
+        """[r, h] -> [r, v], up to a factor; softmax(x) where it is not direct."""
+        return self.product(features) if self.direct else torch.softmax(self.product(features), 1)
+
+    @torch.no_grad()
+    def __call__(self, features: Tensor, u: Tensor) -> Tensor:
+        """Tokens int64 [r, k] that follow features [r, h], for uniform numbers u [r, k]."""
+        parts = list(zip(torch.split(features.to(self.dtype), self.at_once), torch.split(u.to(self.dtype), self.at_once), strict=True))
+        if self.vocabulary <= NARROW:
+            return torch.cat([draw_tokens(self.probabilities(part), numbers) for part, numbers in parts])
+        found, starts = [], None
+        for part, numbers in parts:  # a block of each row outlives its probabilities; the search inside the blocks is one for all
+            blocks = _blocks(self.probabilities(part))
+            edges = blocks.sum(2).cumsum(1)
+            block, target = _find_block(edges, numbers)
+            if starts is None:
+                starts = torch.arange(0, len(edges) * edges.shape[1], edges.shape[1], device=edges.device)[:, None]
+            found.append((edges, block, target, blocks.flatten(0, 1)[starts[: len(edges)] + block]))
+        edges, block, target, inside = (torch.cat(each) for each in zip(*found, strict=True))
+        return _inside_block(self.vocabulary, block, _left(edges, block, target), inside)
+
+
+def draw_next(output: nn.Linear, features: Tensor, u: Tensor, temperature: float = 1.0) -> Tensor:
+    """One draw by a :class:`Drawer` of its own: tokens int64 [r, k] that follow features [r, h], for uniform numbers u [r, k] in [0, 1)."""
+    return Drawer(output, len(features), temperature=temperature)(features, u)
 
 
 @torch.no_grad()
@@ -168,17 +216,18 @@ def sample_sequences(generator: SequenceGenerator, u: Tensor, *, given: Tensor |
         u: uniform numbers [n, T].
         given: sequences [n, T] whose first ``clamp`` tokens are kept.
         clamp: how many.
-        temperature: as of :func:`draw_next`.
+        temperature: as of :class:`Drawer`.
     """
     n, length = u.shape
     tokens = torch.full((n, length), generator.start, device=u.device)
     last, state = tokens[:, 0], generator.begin(n)
+    draw = Drawer(generator.output, n, temperature=temperature, bound=generator.bound)
     for t in range(length):
         features, state = generator.step(last, state)
         if given is not None and t < clamp:
             last = given[:, t]
         else:
-            drawn = draw_next(generator.output, features, u[:, t : t + 1], temperature)[:, 0]
+            drawn = draw(features, u[:, t : t + 1])[:, 0]
             last = drawn if t == 0 else generator.after(last, drawn)
         tokens[:, t] = last
     return tokens
@@ -223,15 +272,15 @@ def roll_out(policy: SequenceGenerator, tokens: Tensor, u: Tensor) -> Tensor:
     (n, length), count, begun = tokens.shape, u.shape[1], read(policy, tokens)
     out = tokens[None, :, None].repeat(length - 1, 1, count, 1)  # s n N t
     last, state = tokens.new_empty(0), tuple(part[:0] for part in begun.states[0])
-    used = 0
+    draw, used = Drawer(policy.output, n * count * length, bound=policy.bound), 0
     for s in range(1, length):
         numbers = u[:, :, used : used + s].permute(2, 0, 1)  # s n N
         used += s
-        fresh = draw_next(policy.output, begun.features[s], numbers[-1]).flatten()  # n N
+        fresh = draw(begun.features[s], numbers[-1]).flatten()  # n N
         older = fresh[:0]
         if s > 1:
             features, state = policy.step(last, state)
-            older = draw_next(policy.output, features, numbers[:-1].reshape(-1, 1))[:, 0]
+            older = draw(features, numbers[:-1].reshape(-1, 1))[:, 0]
         drawn = policy.after(out[:s, :, :, s - 1].flatten(), torch.cat([older, fresh]))
         out[:s, :, :, s] = drawn.view(s, n, count)
         grown = (part.repeat_interleave(count, 0) for part in begun.states[s])

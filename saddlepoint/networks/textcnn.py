@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from saddlepoint.errors import DataError
 from saddlepoint.networks.base import Discriminator, Judgement
 from saddlepoint.networks.layers import Dropout
+from saddlepoint.networks.packed import PackedLinear
 
 SIZES = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 15, 20)
 MAPS = (100, 200, 200, 200, 200, 100, 100, 100, 100, 100, 160, 160)
@@ -84,8 +85,7 @@ class TextCNN(Discriminator):
 
     def _judge(self, found: Tensor) -> Judgement:
         """Logits of the largest answers [n, d]."""
-        gate, high = torch.sigmoid(self.gate(found)), F.relu(self.transform(found))
-        features = self.dropout(torch.lerp(found, high.to(found.dtype), gate.to(found.dtype)))  # autocast leaves c as it is
+        features = self.dropout(_carry(found, F.relu(self.transform(found)), torch.sigmoid(self.gate(found))))
         both = self.output(features)  # n 2: generated, real
         return Judgement(both[:, 1] - both[:, 0], features)
 
@@ -102,12 +102,14 @@ class TextCNN(Discriminator):
         Returns:
             [T-1, n, N].
         """
-        was, largest = self.training, [self._largest(layer, tokens, finished) for layer in self.filters]
-        self.eval()
-        try:
-            logits = [self._judge(F.relu(torch.cat(parts, 2).flatten(0, 1))).logits for parts in zip(*largest, strict=True)]
-        finally:
-            self.train(was)
+        largest, rows = [self._largest(layer, tokens, finished) for layer in self.filters], finished[0, :, :, 0].numel()
+        gate = PackedLinear(self.gate.weight, self.gate.bias, rows, "sigmoid")
+        transform = PackedLinear(self.transform.weight, self.transform.bias, rows, "relu")
+        weight, bias = self.output.weight[1] - self.output.weight[0], self.output.bias[1] - self.output.bias[0]
+        logits = []
+        for parts in zip(*largest, strict=True):
+            found = torch.cat(parts, 2).flatten(0, 1).relu_()
+            logits.append(_carry(found, transform(found), gate(found)) @ weight + bias)
         return torch.stack(logits).view(finished.shape[:3])
 
     def _largest(self, layer: nn.Module, tokens: Tensor, finished: Tensor) -> list[Tensor]:
@@ -127,6 +129,11 @@ class TextCNN(Discriminator):
             new = answers(finished[s - 1, :, :, first:].flatten(0, 1)).amax(1).add_(layer.bias).view(n, count, -1)
             found.append(torch.maximum(new, inside[:, None, first - 1]) if first else new)
         return found
+
+
+def _carry(found: Tensor, high: Tensor, gate: Tensor) -> Tensor:
+    """tau high + (1 - tau) c, in the floating type of c, which autocast leaves as it is."""
+    return torch.lerp(found, high.to(found.dtype), gate.to(found.dtype))
 
 
 @torch.no_grad()

@@ -50,8 +50,15 @@ def _matrix_vector(args: tuple[Any, ...], _: Any) -> int:
     return 2 * int(args[-2].numel())
 
 
+def _packed(args: tuple[Any, ...], y: Any) -> int:
+    """A product with weights that lie packed."""
+    return 2 * int(y.numel()) * int(args[0].shape[-1])
+
+
 _CONVOLUTIONS: dict[Any, Count] = {aten.convolution: _forward, aten.convolution_backward: _backward}
 _VECTORS: dict[Any, Count] = {aten.mv: _matrix_vector, aten.addmv: _matrix_vector}
+if hasattr(torch.ops.mkldnn, "_linear_pointwise"):
+    _VECTORS[torch.ops.mkldnn._linear_pointwise] = _packed
 
 
 class FlopCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
