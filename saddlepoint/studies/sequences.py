@@ -6,6 +6,8 @@
                pairs), by imitation, by REINFORCE as published and with advantages, and by MaliGAN's weights; and their norm's spread
     digits     8x8 black-and-white digits as 64 tokens: imitation, the policy gradient (SeqGAN) and MaliGAN: nats an image on held-out digits, Frechet
                distance and coverage of the quick features: what collapse takes
+    pixels     the same weights where all pixels are drawn at once: 28x28 digits of MNIST, black and white, a DCGAN generator whose outputs are
+               probabilities; MaliGAN and REINFORCE, with the share of a batch's samples that the weights use
 
 Every cell is the mean over the seeds with the least and the most. With ``--keep`` every finished run is kept, and the same command continues where it
 was stopped.
@@ -29,11 +31,14 @@ from saddlepoint.evaluation.classifier import QuickFeatures
 from saddlepoint.evaluation.exposure import next_token_divergence
 from saddlepoint.evaluation.frechet import frechet_distance
 from saddlepoint.evaluation.neighbours import coverage
+from saddlepoint.evaluation.samples import draw_samples
 from saddlepoint.studies.pool import Job, Record, answered
 from saddlepoint.studies.questions import Arm, Questions, answer, trained
+from saddlepoint.zoo.build import spread
 from saddlepoint.zoo.catalogue import find_recipe
+from saddlepoint.zoo.maligan_pixels import black_and_white
 
-NEW, SAMPLES, MOVES = 1_000, 1_000, 32
+NEW, SAMPLES, MOVES, PIXEL_DATA = 1_000, 1_000, 32, "mnist:train"
 SHORT = {"mle_rounds": 4, "d_pretraining": 2, "adversarial_rounds": 1, "rounds": 7}
 PIXELS = {"batch": 64, "mle_steps": 22}  # a pass over the digits
 GAME = PIXELS | {
@@ -63,13 +68,15 @@ ARMS: dict[str, dict[str, Arm]] = {
         "REINFORCE (SeqGAN)": ("seqgan", "small", GAME | {"negatives": 1_280, "roll_outs": 2, "advantage": False}),
         "MaliGAN": ("maligan", "small", GAME | {"d_steps": 40}),
     },
+    "pixels": {"REINFORCE": ("maligan-pixels", "small-reinforce", {}), "MaliGAN": ("maligan-pixels", "small", {})},
 }
-ROUNDS = {"exposure": 15, "gradients": 7, "digits": 60}
+ROUNDS = {"exposure": 15, "gradients": 7, "digits": 60, "pixels": 600}
 PLACES = (1, 9, 19)
 SCORES = {
     "exposure": (*(f"true beginnings, token {t + 1}" for t in PLACES), *(f"own beginnings, token {t + 1}" for t in PLACES), "own / true, last"),
     "gradients": ("cosine of two gradients", "spread of their norm"),
     "digits": ("nats an image", "quick Frechet distance", "coverage"),
+    "pixels": ("quick Frechet distance", "coverage", "share of samples used, last 50 rounds"),
 }
 
 
@@ -77,7 +84,8 @@ def work(job: Job) -> Record:
     """One run: its scores by name, and its seconds."""
     torch.set_num_threads(1)
     began, question = time.process_time(), job["question"]
-    values: tuple[float, ...] = {"exposure": _exposure, "gradients": _gradients, "digits": _digits}[question](job["arm"], job["rounds"], job["seed"])
+    asked = {"exposure": _exposure, "gradients": _gradients, "digits": _digits, "pixels": _pixels}[question]
+    values: tuple[float, ...] = asked(job["arm"], job["rounds"], job["seed"])
     return {"scores": dict(zip(SCORES[question], values, strict=True)), "cpu_sec": round(time.process_time() - began, 1)}
 
 
@@ -143,6 +151,19 @@ def _digits(arm: str, rounds: int, seed: int) -> tuple[float, ...]:
     made, real = (_as_images(tokens) for tokens in (game.sample(SAMPLES, Draws.seeded(seed, "samples")), train.column("tokens")))
     look = QuickFeatures()
     return nats, frechet_distance(look(real), look(made)), coverage(look(real), look(made))
+
+
+@torch.no_grad()
+def _pixels(arm: str, rounds: int, seed: int) -> tuple[float, ...]:
+    data, used = black_and_white(open_data(PIXEL_DATA, resolution=28)), list[float]()
+
+    def listen(done: int, values: dict[str, Tensor]) -> None:
+        used.extend(float(value) for name, value in values.items() if name == "generator/effective" and done > rounds - 50)
+
+    game = trained(ARMS["pixels"][arm], data, rounds, seed, record=listen)
+    made = draw_samples(game, SAMPLES, seed=seed)
+    real, look = data.records(spread(len(data), 5 * SAMPLES))["image"], QuickFeatures()
+    return frechet_distance(look(real), look(made)), coverage(look(real), look(made)), sum(used) / len(used)
 
 
 def _as_images(tokens: Tensor) -> Tensor:

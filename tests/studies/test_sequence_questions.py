@@ -25,6 +25,7 @@ FEW: dict[str, dict[str, Arm]] = {
         "REINFORCE (SeqGAN)": ("seqgan", "small", JUDGED | {"negatives": 16, "roll_outs": 2}),
         "MaliGAN": ("maligan", "small", JUDGED | {"d_steps": 2}),
     },
+    "pixels": {"MaliGAN": ("maligan-pixels", "small", {"batch": 8, "width": 4})},
 }
 
 
@@ -32,6 +33,7 @@ FEW: dict[str, dict[str, Arm]] = {
 def test_every_question(question: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sequences, "ARMS", sequences.ARMS | {question: FEW[question]})
     monkeypatch.setattr(sequences, "NEW", 20)
+    monkeypatch.setattr(sequences, "PIXEL_DATA", "fashion:test")
     monkeypatch.setattr(sequences, "SAMPLES", 70)
     monkeypatch.setattr(sequences, "MOVES", 3)
     monkeypatch.setattr(sequences, "SHORT", TINY | {"negatives": 64})
