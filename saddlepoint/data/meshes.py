@@ -137,13 +137,14 @@ def _surface(corners: NDArray[np.float64]) -> Iterator[NDArray[np.float64]]:
         start = stop
 
 
-def open_meshes(place: str, request: Request, up: str = "y") -> ArrayDataset:
+def open_meshes(place: str, request: Request, up: str = "y", *, tell: bool = True) -> ArrayDataset:
     """Meshes as volumes, see the module.
 
     Args:
         place: what stands behind "meshes:".
         request: side of the cubes.
         up: "y" or "z".
+        tell: say what was left out and what has holes; it stands in the data's notes either way.
     Raises:
         DataError: if nothing is there, or more than a tenth of the meshes cannot be used.
         UsageError: without trimesh.
@@ -158,7 +159,7 @@ def open_meshes(place: str, request: Request, up: str = "y") -> ArrayDataset:
         packs = _make(shelf, side, up, keys)
     volumes, pictures = packs
     assert volumes is not None
-    for note in volumes.notes:
+    for note in volumes.notes if tell else ():
         log.warning(note)
     grids = fitted_grids(volumes.images.view(torch.bool), side)
     labels = torch.tensor(volumes.labels) if volumes.labels else None

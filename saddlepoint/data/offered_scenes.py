@@ -131,7 +131,7 @@ FURNITURE = offer(
 def open_furniture(request: Request) -> ArrayDataset:
     """Volumes with "image" (uint8 [3, 128, 128], the same view of all) and the category as class; a resolution makes them anew of the meshes."""
     side, place = side_of(request), place_of(request, "furniture")
-    parts = [open_meshes(str(place / f"{name}.sh3f"), Request(name=name, resolution=side or VOXELS)) for name in CATALOGUES]
+    parts = [open_meshes(str(place / f"{name}.sh3f"), Request(name=name, resolution=side or VOXELS), tell=False) for name in CATALOGUES]
     volumes = torch.cat([_levels(part) for part in parts])
     label, classes = numbered([part.spec.class_names[label] for part in parts for label in part.column("label").tolist()])
     images = torch.cat([part.column("image")[:] for part in parts])
