@@ -20,6 +20,7 @@ class SampleFlags:
         run: the run folder.
         out: what to write: a .png file (one grid), a .npy or .npz file, a folder for one PNG file a sample, or a .gif file (a walk through the
             latents, ``num`` samples side by side). Volumes: a .png file of pictures, .npy, .npz, .obj, .stl, .ply, .glb, or a folder of .obj files.
+            Sequences: .txt, .npy or .npz; tunes also .abc, .mid or .musicxml; letters of DNA also .fasta.
         num: how many samples.
         seed: of the latents.
         checkpoint: "last", "best" or a round.

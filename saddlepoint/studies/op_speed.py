@@ -1,9 +1,9 @@
 """``python -m saddlepoint.studies.op_speed``: single operations, the fast form against the plain one, in turn in one process.
 
 Every pair is an operation of a published network: the convolutions of DCGAN at 64 pixels, the inside of pix2pix's U-Net (one image for 64 of the
-batch), CycleGAN's ends (two images), residual blocks at 128 to 512 channels, R3GAN's groups, slopes of a penalty. Each repeat runs the plain form,
-then the fast one; a line gives the median of both, the median of the ratios and their least and most. The process's own seconds in one thread, unless
-``--wall`` asks for elapsed ones in all threads. The result is a table, or JSON.
+batch), CycleGAN's ends (two images), residual blocks at 128 to 512 channels, R3GAN's groups, slopes of a penalty, 3D-GAN's networks channels last.
+Each repeat runs the plain form, then the fast one; a line gives the median of both, the median of the ratios and their least and most. The process's
+own seconds in one thread, unless ``--wall`` asks for elapsed ones in all threads. The result is a table, or JSON.
 
 Axes: n batch, c channels in, o channels out, h image side.
 """
@@ -11,6 +11,7 @@ Axes: n batch, c channels in, o channels out, h image side.
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import math
 import statistics
@@ -26,6 +27,7 @@ from torch import Tensor
 
 from saddlepoint.networks import convolution, primitives
 from saddlepoint.networks.r3gan import R3GANDiscriminator
+from saddlepoint.networks.voxels import VoxelDiscriminator, VoxelGenerator
 from saddlepoint.studies.pool import answered
 from saddlepoint.training.machine import hardware, keep_large_allocations, versions
 
@@ -146,6 +148,21 @@ def penalties(n: int, c: int, h: int) -> Iterator[Pair]:
     yield Pair(f"R3GAN's D, width 64, {h} px: logits and slopes, then backward", lambda: turn(False), lambda: turn(True))
 
 
+def volumes(n: int, width: int, side: int) -> Iterator[Pair]:
+    """3D-GAN's networks forward and backward, laid out as torch does and channels last."""
+    plain = [VoxelGenerator(64, side, width), VoxelDiscriminator(side, width)]
+    last = [copy.deepcopy(network).to(memory_format=torch.channels_last_3d) for network in plain]
+    inputs = [torch.randn(n, 64), torch.rand(n, 1, side, side, side)]
+
+    def both(network: Any, x: Tensor) -> Any:
+        y = network(x)
+        return torch.autograd.grad((y if isinstance(y, Tensor) else y.logits).square().mean(), [*network.parameters()])
+
+    for name, one, other, x in zip("GD", plain, last, inputs, strict=True):
+        turned = x if x.ndim == 2 else x.to(memory_format=torch.channels_last_3d)
+        yield Pair(f"3D-GAN's {name}, width {width}, {side} voxels, batch {n}: channels last", partial(both, one, x), partial(both, other, turned))
+
+
 def _penalty(layer: Callable[[Tensor, Tensor], Tensor], x: Tensor, kernel: Tensor) -> Work:
     def work() -> Any:
         y = layer(F.leaky_relu(layer(x, kernel), 0.2), kernel)
@@ -165,6 +182,7 @@ GROUPS: dict[str, Callable[[int], list[Pair]]] = {
     "dense": lambda n: [pair for c, h in ((128, 32), (256, 16), (512, 8)) for pair in dense(n, c, c, h, 3, 1)],
     "grouped": lambda n: [*grouped(n, 192, 12, 32), *grouped(n, 192, 12, 16)],
     "joined": lambda n: [pair for c, h in ((128, 32), (128, 16), (256, 8)) for pair in joined(n, c, h)],
+    "volumes": lambda n: [*volumes(-(-n // 4), 16, 32)],
     "penalties": lambda n: [*penalties(max(n // 2, 1), 128, 16)],
 }
 
