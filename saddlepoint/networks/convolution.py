@@ -52,18 +52,18 @@ class _TransposedInInput(Function):
     """The same of the transposed convolution."""
 
     @staticmethod
-    def forward(y: Tensor, others: tuple[Tensor, Tensor | None], form: Form, shape: torch.Size) -> Tensor:
-        return primitives.adjoint(y, *others, form, shape)
+    def forward(y: Tensor, others: tuple[Tensor, Tensor | None], form: Form, shape: torch.Size, held: list[Tensor]) -> Tensor:
+        return primitives.adjoint(y, *others, form, shape, held)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        _, (kernel, _), ctx.form, _ = inputs
-        ctx.save_for_backward(kernel)
+        _, (kernel, _), ctx.form, _, held = inputs
+        ctx.save_for_backward(kernel, *held)
 
     @staticmethod
     def backward(ctx: Any, x: Tensor) -> tuple[Tensor | None, ...]:
-        (kernel,) = ctx.saved_tensors
-        return _of_form(x, kernel, None, ctx.form), None, None, None
+        kernel = ctx.saved_tensors[0]
+        return _of_form(x, kernel, None, ctx.form), None, None, None, None
 
 
 class _InKernel(Function):
@@ -178,7 +178,7 @@ def conv_transpose2d(x: Tensor, weight: Tensor, bias: Tensor | None = None, *, s
     size = [(n - 1) * stride - 2 * padding + k + output_padding for n, k in zip(x.shape[2:], weight.shape[2:], strict=True)]
     shape, form = torch.Size((x.shape[0], weight.shape[1], *size)), (stride, padding, 1)
     x, weight, bias = _autocast(x, weight, bias)
-    y: Tensor = _TransposedInInput.apply(x, (weight, bias), form, shape)
+    y: Tensor = _TransposedInInput.apply(x, (weight, bias), form, shape, [])
     if torch.is_grad_enabled() and (weight.requires_grad or (bias is not None and bias.requires_grad)):
         y = _Joined.apply(y, _InKernel.apply(weight, bias, (x,), y.shape, form, True))
     return y

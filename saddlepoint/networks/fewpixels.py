@@ -3,12 +3,15 @@
 Where an image has few pixels and the kernel many channels, as inside a U-Net at batch 1, all the time goes into reading the kernel. In channels_last
 memory a kernel is the matrix [o, 16 c]; the windows of the image are [pixels, 16 c], the result is [pixels, o]. So the convolution, its adjoint and
 its kernel's gradient are one product each, and the gradient is written once, in the order that the kernel has. torch reorders the kernel and copies
-its gradient: ``python -m saddlepoint.studies.op_speed --only pixels`` measures by how much that is slower.
+its gradient: ``python -m saddlepoint.studies.op_speed --only pixels`` measures by how much that is slower. One product of so thin a matrix stays in
+one thread; cut into parts of the kernel, all threads read.
 
 Axes: n batch, c channels of the large image, o of the small one, h w small image, 4 4 the kernel's rows and columns.
 """
 
 from __future__ import annotations
+
+import math
 
 import torch
 from torch import Tensor
@@ -17,6 +20,8 @@ from saddlepoint.networks.winograd import _empty_like, halves
 
 MOST_PIXELS, MOST_PIXELS_KERNEL = 64, 128  # of all small images of a batch together: the convolution and its adjoint, the kernel's gradient
 LEAST_CHANNELS = 2**17  # channels in x out
+PARTS = 16  # that the kernel is read in, each by one thread
+ROWS = ((8, 8), (32, 32))  # pixels up to which the kernel's gradient is written in so many rows at a time
 
 
 def fits(small: Tensor, weight: tuple[int, ...], stride: int, padding: int, groups: int, most: int) -> bool:
@@ -35,15 +40,18 @@ def convolve(x: Tensor, kernel: Tensor) -> Tensor:
     """
     (n, _, height, width), o = x.shape, kernel.shape[0]
     y = _empty_like(x, n, o, height // 2, width // 2)
-    torch.mm(_windows(x), _matrix(kernel).T, out=_pixels(y))
+    windows, matrix, parts = _windows(x), _matrix(kernel), math.gcd(o, PARTS)
+    found = torch.bmm(windows.expand(parts, -1, -1), matrix.view(parts, o // parts, -1).transpose(1, 2))  # parts pixels o/parts
+    _pixels(y).view(-1, parts, o // parts).copy_(found.transpose(0, 1))
     return y
 
 
 def adjoint(y: Tensor, kernel: Tensor) -> Tensor:
     """Transposed convolution of y [n, o, h, w] with a kernel [o, c, 4, 4], stride 2, padding 1: [n, c, 2h, 2w], channels_last."""
     (n, _, h, w), c = y.shape, kernel.shape[1]
-    parts = torch.mm(_pixels(y), _matrix(kernel)).view(n, h, w, 4, 4, c)  # what each pixel adds to the 4x4 pixels around it
-    rows = _meet(parts.permute(3, 0, 1, 2, 4, 5), parts.new_empty(n, h, 2, w, 4, c).permute(2, 0, 1, 3, 4, 5), 2)  # 2 n h w 4 c
+    taps = _matrix(kernel).view(-1, 16, c).transpose(0, 1)
+    parts = torch.bmm(_pixels(y).expand(16, -1, -1), taps).view(4, 4, n, h, w, c)  # what each pixel adds to the 4x4 pixels around it
+    rows = _meet(parts.permute(0, 2, 3, 4, 1, 5), parts.new_empty(n, h, 2, w, 4, c).permute(2, 0, 1, 3, 4, 5), 2)  # 2 n h w 4 c
     image = _empty_like(y, n, c, 2 * h, 2 * w)
     _meet(rows.permute(4, 0, 1, 2, 3, 5), image.permute(0, 2, 3, 1).view(n, h, 2, w, 2, c).permute(4, 2, 0, 1, 3, 5), 4)  # 2 2 n h w c
     return image
@@ -52,7 +60,12 @@ def adjoint(y: Tensor, kernel: Tensor) -> Tensor:
 def kernel_gradient(x: Tensor, y: Tensor) -> Tensor:
     """Derivative of <conv(x, kernel), y> by the kernel: x [n, c, 2h, 2w] and y [n, o, h, w] to [o, c, 4, 4], channels_last."""
     kernel = _empty_like(y, y.shape[1], x.shape[1], 4, 4)
-    torch.mm(_pixels(y).T, _windows(x), out=_matrix(kernel))
+    results, windows, matrix = _pixels(y).T, _windows(x), _matrix(kernel)  # o pixels, pixels 16c, o 16c
+    rows = next((rows for most, rows in ROWS if len(windows) <= most), 0)
+    if rows == 0 or len(matrix) % rows:
+        torch.mm(results, windows, out=matrix)
+    else:
+        torch.bmm(results.reshape(-1, rows, len(windows)), windows.expand(len(matrix) // rows, -1, -1), out=matrix.view(-1, rows, matrix.shape[1]))
     return kernel
 
 

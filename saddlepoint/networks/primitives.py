@@ -25,27 +25,24 @@ def convolve(x: Tensor, kernel: Tensor, bias: Tensor | None, form: Form, held: l
     if x.shape[2] % 2 == 0 == x.shape[3] % 2 and fewpixels.fits(x[:, :, ::2, ::2], kernel.shape, *form, fewpixels.MOST_PIXELS):
         return _plus(fewpixels.convolve(x, kernel), bias)
     if x.shape[2] % 4 == 0 and x.shape[3] % 4 == 0 and winograd.fits(x, kernel.shape, *form, winograd.IMAGE_FROM, 4 * winograd.LEAST_PIXELS):
-        return _plus(winograd.convolve(x, kernel), bias)
+        return _plus(winograd.convolve(x, kernel, _shared(winograd.factors(kernel), held)), bias)
     if windows.fits_few(x, kernel.shape, form):
         return _plus(windows.to_few(x, kernel), bias)
     if winograd3.fits(x, kernel.shape, *form):
-        made = winograd3.factors(kernel)
-        if held is not None:
-            held.append(made)
-        return winograd3.convolve(x, kernel, bias, padding, made)
+        return winograd3.convolve(x, kernel, bias, padding, _shared(winograd3.factors(kernel), held))
     if _turns(x, kernel, form) and _is_large(x):
         return _plus(_gradients(x, _unread(x, kernel.shape[0], x.shape), _turned(kernel, groups), form, 0), bias)
     return F.conv2d(x, kernel, bias, stride, padding, 1, groups)
 
 
-def adjoint(y: Tensor, kernel: Tensor, bias: Tensor | None, form: Form, shape: torch.Size) -> Tensor:
-    """The tensor of ``shape`` whose inner product with any x is that of y with the convolution of x; plus bias."""
+def adjoint(y: Tensor, kernel: Tensor, bias: Tensor | None, form: Form, shape: torch.Size, held: list[Tensor] | None = None) -> Tensor:
+    """The tensor of ``shape`` whose inner product with any x is that of y with the convolution of x; plus bias; ``held`` as of the convolution."""
     stride, padding, groups = form
     extra = [full - ((short - 1) * stride - 2 * padding + k) for full, short, k in zip(shape[2:], y.shape[2:], kernel.shape[2:], strict=True)]
     if extra == [0, 0] and fewpixels.fits(y, kernel.shape, *form, fewpixels.MOST_PIXELS):
         return _plus(fewpixels.adjoint(y, kernel), bias)
     if extra == [0, 0] and winograd.fits(y, kernel.shape, *form, winograd.IMAGE_FROM, winograd.LEAST_PIXELS):
-        return _plus(winograd.adjoint(y, kernel), bias)
+        return _plus(winograd.adjoint(y, kernel, _shared(winograd.factors(kernel), held)), bias)
     if extra == [0, 0] and winograd3.fits(y, kernel.shape, *form, result=True):
         return winograd3.adjoint(y, kernel, bias, padding)
     if extra == [0, 0] and windows.fits_few(y, (kernel.shape[1], kernel.shape[0], *kernel.shape[2:]), form):
@@ -98,6 +95,13 @@ def _to_few(y: Tensor, kernel: Tensor) -> Tensor:
         for b in (0, 1):  # the padding takes the first row and column: place a of block i is pixel 2 i + a - 1
             places[:, :, 1 - a, :, 1 - b] = blocks[:, 1 - a : h + 1 - a, 1 - b : w + 1 - b, a, b]
     return image
+
+
+def _shared(made: Tensor, held: list[Tensor] | None) -> Tensor:
+    """What was made of a kernel, noted for whoever keeps it."""
+    if held is not None:
+        held.append(made)
+    return made
 
 
 def _plus(y: Tensor, bias: Tensor | None) -> Tensor:

@@ -19,9 +19,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from saddlepoint.networks.kept import Kept
+
 KERNEL_FROM = 2**15  # channels in x out from which the kernel's gradient is faster so
 IMAGE_FROM = 2**17  # the same of the convolution and its adjoint
 LEAST_PIXELS = 256  # of all small images of a batch together, from which the convolution and its adjoint are faster so
+_kept = Kept()
 
 
 def fits(small: Tensor, weight: tuple[int, ...], stride: int, padding: int, groups: int, least: int, pixels: int = 0) -> bool:
@@ -51,36 +54,53 @@ def halves(small: Tensor, weight: tuple[int, ...], stride: int, padding: int, gr
     return kind and small.device.type == "cpu" and small.dtype in (torch.float32, torch.float64)
 
 
-def convolve(x: Tensor, kernel: Tensor) -> Tensor:
+def factors(kernel: Tensor) -> Tensor:
+    """What is made of a kernel [o, c, 4, 4]: [9, o, 4 c]; the same tensor again while it is held elsewhere and the kernel has not moved."""
+    return _kept.of(kernel, _spread_kernel)
+
+
+def convolve(x: Tensor, kernel: Tensor, made: Tensor | None = None) -> Tensor:
     """Convolution of x [n, c, 2h, 2w] with a kernel [o, c, 4, 4], stride 2, padding 1: [n, o, h, w], channels_last; h and w even.
+
+    ``made``: the kernel's factors.
 
     >>> x, kernel = torch.arange(32.0).view(1, 2, 4, 4), torch.arange(96.0).view(3, 2, 4, 4)
     >>> torch.equal(convolve(x, kernel), torch.nn.functional.conv2d(x, kernel, stride=2, padding=1))
     True
     """
     n, o, h, w = x.shape[0], kernel.shape[0], x.shape[2] // 2, x.shape[3] // 2
-    products = torch.bmm(_spread_image(x), _spread_kernel(kernel).transpose(1, 2))  # 33 t o
+    made = factors(kernel) if made is None else made
+    products = _products(_spread_image(x), made.transpose(1, 2))  # 33 t o
     y = _empty_like(x, n, o, h, w)
     tiles = y.permute(0, 2, 3, 1).view(n, h // 2, 2, w // 2, 2, o)
     _gather(products.view(3, 3, n, h // 2, w // 2, o), tiles.permute(2, 4, 0, 1, 3, 5))
     return y
 
 
-def adjoint(y: Tensor, kernel: Tensor) -> Tensor:
+def adjoint(y: Tensor, kernel: Tensor, made: Tensor | None = None) -> Tensor:
     """Transposed convolution of y [n, o, h, w] with a kernel [o, c, 4, 4], stride 2, padding 1: [n, c, 2h, 2w], channels_last; h and w even."""
     n, _, h, w = y.shape
-    products = torch.bmm(_spread_result(y), _spread_kernel(kernel))  # 33 t (a b c)
+    made = factors(kernel) if made is None else made
+    products = _products(_spread_result(y), made)  # 33 t (a b c)
     return _gather_image(products.view(3, 3, n, h // 2, w // 2, 2, -1))
 
 
 def kernel_gradient(x: Tensor, y: Tensor) -> Tensor:
     """Derivative of <conv(x, kernel), y> by the kernel: x [n, c, 2h, 2w] and y [n, o, h, w] to [o, c, 4, 4], channels_last; h and w even."""
     o, c = y.shape[1], x.shape[1]
-    products = torch.bmm(_spread_result(y).transpose(1, 2), _spread_image(x))  # 33 o (a b c)
+    products = _products(_spread_result(y).transpose(1, 2), _spread_image(x))  # 33 o (a b c)
     kernel = _empty_like(y, o, c, 4, 4)
     taps = kernel.permute(0, 2, 3, 1).view(o, 2, 2, 2, 2 * c)  # o tap_h a tap_w (b c)
     _gather(products.view(3, 3, o, 2, 2 * c), taps.permute(1, 3, 0, 2, 4))
     return kernel
+
+
+def _products(a: Tensor, b: Tensor) -> Tensor:
+    """Nine products of matrices, [9, p, q] and [9, q, r] to [9, p, r]: eight for the threads to share out evenly, and one that they do together."""
+    products = a.new_empty(9, a.shape[1], b.shape[2])
+    torch.bmm(a[:8], b[:8], out=products[:8])
+    torch.mm(a[8], b[8], out=products[8])
+    return products
 
 
 def _empty_like(x: Tensor, *shape: int) -> Tensor:
@@ -108,10 +128,11 @@ def _gather(factors: Tensor, pairs: Tensor) -> None:
         torch.add(factors[p, 2], factors[p, 1], out=pairs[i, 1])
 
 
+@torch.no_grad()
 def _spread_kernel(kernel: Tensor) -> Tensor:
     """Factors of a kernel [o, c, 4, 4]: [9, o, (a b c)]."""
     o, c = kernel.shape[:2]
-    taps = kernel.permute(0, 2, 3, 1).reshape(o, 2, 2, 2, 2 * c)  # o tap_h a tap_w (b c)
+    taps = kernel.detach().permute(0, 2, 3, 1).reshape(o, 2, 2, 2, 2 * c)  # o tap_h a tap_w (b c)
     return _spread(taps.permute(1, 3, 0, 2, 4)).view(9, o, 4 * c)
 
 

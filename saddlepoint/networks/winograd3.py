@@ -22,7 +22,8 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.utils.weak import TensorWeakRef, WeakTensorKeyDictionary
+
+from saddlepoint.networks.kept import Kept
 
 LEAST_CHANNELS = 2**14  # channels in x out from which it is faster
 MANY_CHANNELS = 2**16  # the same where tiles are few
@@ -31,11 +32,11 @@ STRIP = 256  # tiles that are worked on together, at most
 B = [[4, 0, -5, 0, 1, 0], [0, -4, -4, 1, 1, 0], [0, 4, -4, -1, 1, 0], [0, -2, -1, 2, 1, 0], [0, 2, -1, -2, 1, 0], [0, 4, 0, -5, 0, 1]]
 POINTS = (0, 1, -1, 2, -2)  # and infinity
 SCALES = (6, -4, -4, 1, 1)  # of 24
-_kept = WeakTensorKeyDictionary()  # kernel -> its version, and its factors while something else holds them
+_kept = Kept()
 
 
 class Maps(NamedTuple):
-    """The three maps along one axis: of the image [6, 6], of the kernel [6, k], to the result [m, 6]."""
+    """The maps of the image [6, 6] and to the result [m, 6] along one axis, and that of the kernel along both [36, k k]."""
 
     image: Tensor
     kernel: Tensor
@@ -48,7 +49,7 @@ def maps(dtype: torch.dtype, k: int = 3) -> Maps:
     g = [[scale * point**power for power in range(k)] for point, scale in zip(POINTS, SCALES, strict=True)] + [[0] * (k - 1) + [24]]
     a = [[*(point**power for point in POINTS), int(power == 6 - k)] for power in range(7 - k)]
     image, kernel, result = (torch.tensor(rows, dtype=torch.float64) for rows in (B, g, a))
-    return Maps(image.to(dtype), (kernel / 24).to(dtype), result.to(dtype))
+    return Maps(image.to(dtype), torch.kron(kernel / 24, kernel / 24).to(dtype), result.to(dtype))
 
 
 def both(map: Tensor, values: Tensor, spare: tuple[Tensor, Tensor] | None = None) -> Tensor:
@@ -89,20 +90,14 @@ def fits(x: Tensor, weight: tuple[int, ...], stride: int, padding: int, groups: 
 
 def factors(kernel: Tensor) -> Tensor:
     """What is made of a kernel [o, c, k, k]: [36, o, c]; the same tensor again while it is held elsewhere and the kernel has not moved."""
-    if kernel.is_inference():
-        return _factors(kernel)
-    version, kept = _kept.get(kernel, (-1, None))  # type: ignore[no-untyped-call]
-    found: Tensor | None = kept() if kept is not None and version == kernel._version else None
-    if found is None:
-        found = _factors(kernel)
-        _kept[kernel] = kernel._version, TensorWeakRef(found)
-    return found
+    return _kept.of(kernel, _factors)
 
 
 @torch.no_grad()
 def _factors(kernel: Tensor) -> Tensor:
     o, c, k = kernel.shape[:3]
-    return both(maps(kernel.dtype, k).kernel, kernel.detach().permute(2, 3, 0, 1)).view(36, o, c)
+    matrices = kernel.detach().permute(0, 2, 3, 1).reshape(o, k * k, c)  # a view where it lies in channels_last order
+    return torch.bmm(maps(kernel.dtype, k).kernel.expand(o, 36, k * k), matrices).transpose(0, 1)
 
 
 def convolve(x: Tensor, kernel: Tensor, bias: Tensor | None = None, padding: int = 1, made: Tensor | None = None) -> Tensor:
@@ -172,7 +167,7 @@ def kernel_gradient(x: Tensor, y: Tensor, padding: int = 1) -> Tensor:
         made.baddbmm_(spread.transpose(1, 2), image, beta=int(started))
         started = True
     kernel = torch.empty((o, c, k, k), dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
-    kernel.copy_(both(to.kernel.T, made.view(6, 6, -1)).view(k, k, o, c).permute(2, 3, 0, 1))
+    torch.bmm(to.kernel.T.expand(o, k * k, 36), made.transpose(0, 1), out=kernel.permute(0, 2, 3, 1).view(o, k * k, c))
     return kernel
 
 

@@ -98,3 +98,31 @@ def test_when_it_fits() -> None:
     assert not winograd.fits(small, large, 2, 1, 2, 0), "groups"
     assert not winograd.fits(small[:, :, :3], large, 2, 1, 1, 0), "an odd side"
     assert not winograd.fits(small.bfloat16(), large, 2, 1, 1, 0) and not winograd.fits(small.to("meta"), large, 2, 1, 1, 0)
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+def test_what_is_made_of_a_kernel_serves_all_its_convolutions_until_it_moves(transposed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Tensor] = []
+    make = winograd._spread_kernel
+
+    def counted(kernel: Tensor) -> Tensor:
+        made.append(kernel)
+        return make(kernel)
+
+    monkeypatch.setattr(winograd, "_spread_kernel", counted)
+    monkeypatch.setattr(winograd, "IMAGE_FROM", 0)
+    monkeypatch.setattr(winograd, "LEAST_PIXELS", 0)
+    x, kernel, y = _tensors(8, 12, torch.channels_last)
+    layer, plain, image = (conv_transpose2d, F.conv_transpose2d, y) if transposed else (conv2d, F.conv2d, x)
+    image, kernel = image.requires_grad_(), torch.nn.Parameter(kernel)
+
+    def slopes(layer: Callable[..., Tensor]) -> tuple[Tensor, ...]:
+        loss = layer(image, kernel, stride=2, padding=1).sin().sum() + layer(2 * image, kernel, stride=2, padding=1).square().sum()
+        return torch.autograd.grad(loss, (image, kernel))
+
+    for moves in (1, 2):
+        for ours, expected in zip(slopes(layer), slopes(plain), strict=True):
+            torch.testing.assert_close(ours, expected, rtol=1e-10, atol=1e-10)
+        assert len(made) == moves, "two convolutions and their adjoints"
+        with torch.no_grad():
+            kernel.mul_(2)
