@@ -13,6 +13,7 @@ import contextlib
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -49,7 +50,7 @@ class Draws:
     groups: int = 1
 
     @classmethod
-    def seeded(cls, *seed: int | str, device: torch.device | str = "cpu", dtype: torch.dtype | None = None, piece: int = 0, pieces: int = 1) -> Draws:
+    def seeded(cls, *seed: int | str, device: torch.device | str = "cpu", dtype: torch.dtype | None = None, piece: int = 0, pieces: int = 1) -> Self:
         """Draws that depend on the seed parts only."""
         rng = torch.Generator(device=device).manual_seed(derive_seed(*seed))
         return cls(rng=rng, device=device, dtype=dtype, piece=piece, pieces=pieces)

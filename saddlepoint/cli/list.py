@@ -16,7 +16,7 @@ class ListFlags:
     """The recipes, oldest paper first, and the data sets.
 
     Attributes:
-        json: print JSON.
+        json: print JSON, with titles, addresses and presets.
     """
 
     json: bool = False
@@ -40,7 +40,12 @@ def run(argv: list[str]) -> int:
         return 0
     for recipe in recipes:
         recipe["needs"] = "/".join(recipe["needs"]) + (" with labels" if recipe["needs_labels"] else "")
-    _show("Recipes: `saddlepoint train RECIPE`", recipes, ("name", "year", "needs", "presets", "title"))
+        recipe["paper"] = recipe["paper"].removesuffix(f" {recipe['year']}")
+    _show(
+        "Recipes: `saddlepoint train RECIPE`; `saddlepoint train RECIPE --help` names its presets",
+        recipes,
+        ("name", "year", "needs", "title", "paper"),
+    )
     _show_data(data)
     return 0
 
@@ -76,7 +81,7 @@ def _show(title: str, rows: list[dict[str, Any]], columns: tuple[str, ...]) -> N
 
     table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for column in columns:
-        table.add_column(column.replace("num_", ""), no_wrap=column not in ("title", "licence"))
+        table.add_column(column.replace("num_", ""), no_wrap=column not in ("title", "licence", "paper"))
     for row in rows:
         table.add_row(*(", ".join(row[column]) if isinstance(row[column], list) else str(row[column]) for column in columns))
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 1000)

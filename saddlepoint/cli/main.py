@@ -8,11 +8,12 @@ from __future__ import annotations
 import contextlib
 import errno
 import importlib
+import logging
 import os
 import signal
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from saddlepoint import __version__
 from saddlepoint.errors import SaddlepointError, StoppedError, StorageError, UsageError, nearest
@@ -50,7 +51,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code.
     """
     try:
-        code = dispatch(list(sys.argv[1:] if argv is None else argv))
+        with _said_once():
+            code = dispatch(list(sys.argv[1:] if argv is None else argv))
         sys.stdout.flush()
         return code
     except SaddlepointError as error:
@@ -69,6 +71,25 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _refuse(StorageError(f"The system refused {error.filename or 'a file'}: {error.strerror}. Choose a place that can be written."))
     except Exception:
         return _defect()
+
+
+@contextlib.contextmanager
+def _said_once() -> Iterator[None]:
+    """While inside, a note about the data is written once, however often they are opened."""
+    said: set[str] = set()
+
+    def new(record: logging.LogRecord) -> bool:
+        message = record.getMessage()
+        seen = message in said
+        said.add(message)
+        return not seen
+
+    log = logging.getLogger("saddlepoint")
+    log.addFilter(new)
+    try:
+        yield
+    finally:
+        log.removeFilter(new)
 
 
 def _defect() -> int:

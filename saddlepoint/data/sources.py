@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -40,6 +41,8 @@ from saddlepoint.data.vocabulary import TOKENISERS, Tokeniser
 from saddlepoint.data.volumes import open_voxels
 from saddlepoint.errors import DataError, UsageError, nearest
 
+log = logging.getLogger("saddlepoint")
+
 
 def open_data(name_or_path: str, *, resolution: Resolution | None = None, channels: int | None = None, root: Path | None = None) -> ArrayDataset:
     """Open a data set by name or by path.
@@ -71,6 +74,8 @@ def open_data(name_or_path: str, *, resolution: Resolution | None = None, channe
         return PREFIXES[kind](place, Request(name=whole, resolution=resolution, channels=channels), split)
     request = Request(name=whole, resolution=resolution, channels=channels, root=root)
     if whole in SOURCES:
+        if Path(whole).is_dir():
+            log.warning(f"{whole} is the data set of that name; your folder of the same name is ./{whole}.")
         card, opener = SOURCES[whole]
         _check_settings(card, request)
         dataset, key = opener(request), whole

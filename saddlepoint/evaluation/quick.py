@@ -30,11 +30,17 @@ from saddlepoint.evaluation.neighbours import coverage
 from saddlepoint.evaluation.sequences import ngram_jensen_shannon
 from saddlepoint.evaluation.sliced import sliced_wasserstein
 
+NUM_REAL, NUM_FAKE = 2000, 1000  # samples of a score
 NEIGHBOURS = 5  # of coverage, as in its paper
 DIVISIONS = 5  # random divisions of the real samples that the floor is the mean of
 DIRECTIONS = 128  # of the sliced distance
 ORDERS = (1, 2, 3, 4, 6)  # of n-grams: Gulrajani et al. 2017 print 1 to 4, Heusel et al. 2017 4 and 6
 METRICS = {"image": "quick_frechet", "points": "sliced_wasserstein", "sequence": "ngram_js4"}  # kind of data: the main score
+
+
+def can_score(dataset: Dataset) -> bool:
+    """Whether there are records enough for the quick score and its floor: 18 at least."""
+    return min(NUM_REAL, NUM_FAKE) * len(dataset) // (NUM_REAL + NUM_FAKE) > NEIGHBOURS
 
 
 class QuickScorer:
@@ -55,7 +61,9 @@ class QuickScorer:
         protocol: everything a reader must know to compare the numbers; plain JSON.
     """
 
-    def __init__(self, dataset: Dataset, *, num_real: int = 2000, num_fake: int = 1000, seed: int = 0, device: torch.device | str = "cpu") -> None:
+    def __init__(
+        self, dataset: Dataset, *, num_real: int = NUM_REAL, num_fake: int = NUM_FAKE, seed: int = 0, device: torch.device | str = "cpu"
+    ) -> None:
         records, self.kind = len(dataset), dataset.spec.kind
         share = min(1.0, records / (num_real + num_fake))
         self.num_real, self.num_fake = int(num_real * share), int(num_fake * share)

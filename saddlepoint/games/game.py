@@ -159,6 +159,7 @@ class Game(nn.Module):
         round_key: seed parts of the round under way, for draws that several turns share.
         kept: what one turn leaves for a later one of the same round, by (name, piece); emptied by the trainer after each round.
         phases: stretches of rounds, in order; empty where training is one stretch.
+        notes: what was settled for the user by a rule, in plain words.
     """
 
     def __init__(self) -> None:
@@ -170,6 +171,7 @@ class Game(nn.Module):
         self.round_key: tuple[int | str, ...] = ("round",)
         self.kept: dict[tuple[str, int], Any] = {}
         self.phases: tuple[Phase, ...] = ()
+        self.notes: tuple[str, ...] = ()
 
     def add_player(self, name: str, modules: list[nn.Module], optimizer: Optimizer, **settings: Any) -> Player:
         """Enter a player; ``settings`` are the other fields of :class:`Player`."""

@@ -23,14 +23,32 @@ MOST_PIECES = 64  # micro-batches that are chosen without being asked for
 
 @dataclass(frozen=True)
 class Need:
-    """Memory that the turns of a game need: ``fixed`` bytes, and for each phase (batch of a turn, bytes of one of its records)."""
+    """Memory that the turns of a game need.
+
+    Attributes:
+        fixed: bytes, whatever the batch.
+        phases: for each phase the batch of a turn, and the bytes of a record of the piece that is computed.
+        whole: bytes of every record of the batch, however it is cut: the records themselves, and the largest draw, which is made for all of them.
+    """
 
     fixed: int
     phases: tuple[tuple[int, int], ...]
+    whole: int = 0
 
     def bytes(self, pieces: int) -> int:
         """Of the largest turn, where each batch is computed in ``pieces``."""
-        return self.fixed + max(-(-batch // pieces) * each for batch, each in self.phases)
+        return self.fixed + max(-(-batch // pieces) * each + batch * self.whole for batch, each in self.phases)
+
+
+@dataclass
+class CountedDraws(Draws):
+    """Draws that remember how many bytes the largest of them took."""
+
+    largest: int = 0
+
+    def _own(self, whole: Tensor) -> Tensor:
+        self.largest = max(self.largest, whole.numel() * whole.element_size())
+        return super()._own(whole)
 
 
 def measure_need(game: Game, data: Dataset, batch: int) -> Need:
@@ -47,15 +65,16 @@ def measure_need(game: Game, data: Dataset, batch: int) -> Need:
     rows = torch.arange(PROBE) % len(data)
     records = to_device({**data.records(rows), "index": rows}, "cpu")
     overhead = sum(tensor.numel() * tensor.element_size() for tensor in records.values()) // PROBE
-    twin.draws = Draws.seeded("memory")
+    twin.draws = draws = CountedDraws.seeded("memory")
     twin.requires_grad_(False).train()
     twin.clock.horizon = max(sum(phase.rounds for phase in twin.phases), 1)
     phases, done = [], 0
     for phase in twin.phases or (None,):
         done += phase.rounds if phase else 0
         twin.clock.round = max(done - 1, 0)  # growing networks are at their largest when a phase ends
-        phases.append(((phase and phase.batch) or batch, _largest_turn(twin, records) // PROBE + 4 * overhead))
-    return Need(4 * sum(p.numel() * p.element_size() for p in twin.parameters()), tuple(phases))
+        phases.append(((phase and phase.batch) or batch, _largest_turn(twin, records) // PROBE + 2 * overhead))
+    fixed = 4 * sum(p.numel() * p.element_size() for p in twin.parameters())
+    return Need(fixed, tuple(phases), whole=2 * overhead + draws.largest // PROBE)  # a batch in use, bytes of it and of the next, a draw
 
 
 def _largest_turn(game: Game, records: Any) -> int:
@@ -133,13 +152,11 @@ def check_memory(need: Need, *, pieces: int, device: torch.device) -> int:
     """
     needed, free = need.bytes(pieces), free_bytes(device)
     if needed > free:
-        batch, each = max(need.phases, key=lambda phase: phase[0] * phase[1])
-        fits = max(int((0.8 * free - need.fixed) // each), 0)
-        advice = (
-            f"Use --batch {fits}, or --micro-batches {_pieces(batch, -(-batch // fits))} for the same result"
-            if fits
-            else "Choose a smaller network or resolution"
-        )
+        batch, each = max(need.phases, key=lambda phase: phase[0] * (phase[1] + need.whole))
+        fits = max(int((0.8 * free - need.fixed) // (each + need.whole)), 0)
+        cut = next((k for k in range(pieces + 1, batch + 1) if batch % k == 0 and need.bytes(k) <= 0.8 * free), None)
+        advice = f"Use --batch {fits}" if fits else "Choose a smaller network or resolution"
+        advice += f", or --micro-batches {cut} for the same result" if cut else ""
         raise MemoryLimitError(f"A batch of {batch} needs about {needed / 2**30:.1f} GiB; {free / 2**30:.1f} GiB are free on {device}. {advice}.")
     return needed
 

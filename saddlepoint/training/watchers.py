@@ -16,7 +16,7 @@ from saddlepoint.data.records import SAMPLE, Batch, Dataset, to_device
 from saddlepoint.draws import Draws, use
 from saddlepoint.evaluation.grid import image_grid
 from saddlepoint.evaluation.health import HealthMonitor
-from saddlepoint.evaluation.quick import METRICS, QuickScorer
+from saddlepoint.evaluation.quick import METRICS, QuickScorer, can_score
 from saddlepoint.evaluation.samples import draw_samples
 from saddlepoint.games.game import Game, Measures, Samples, Shows
 from saddlepoint.games.sequences import Writes
@@ -32,7 +32,10 @@ def make_watchers(run: Run, game: Game, data: Dataset, show: Callable[[dict[str,
     """Previews and scores as far as the game can draw samples, show or measure; the display of the log always."""
     seed, kind = run.about["seed"], data.spec.kind
     previews = isinstance(game, Samples | Shows)
-    scored = isinstance(game, Measures) or (isinstance(game, Samples) and kind in METRICS)
+    scored = isinstance(game, Measures) or (isinstance(game, Samples) and kind in METRICS and can_score(data))
+    if isinstance(game, Samples) and kind in METRICS and not can_score(data) and show is not None:
+        few = f"{data.spec.name} has {len(data)} records, too few for a quick score: what is drawn is shown and not judged."
+        show({"round": 0, "kind": "note", "message": few})
     monitor = HealthMonitor(judge_separation=game.saturates) if isinstance(game, Samples) else None
     return Watchers(
         preview=Preview(run, game, data) if previews else None, scorer=Score(game, data, seed) if scored else None, monitor=monitor, show=show
@@ -97,6 +100,7 @@ class Score:
             self._scorer is None
             and isinstance(self.game, Samples)
             and kind in METRICS
+            and can_score(self.data)
             and not (kind == "sequence" and isinstance(self.game, Measures))
         ):
             self._scorer = QuickScorer(self.data)

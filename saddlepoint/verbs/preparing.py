@@ -99,6 +99,7 @@ def prepare(wish: Wish, fabric: Fabric) -> Prepared:
     torch.manual_seed(derive_seed(wish.seed, "initialisation"))
     prepared = entry.prepare(config, dataset) if entry.prepare else dataset
     game = entry.game(config, prepared)
+    notes += game.notes
     started = None if wish.init_from is None else start_from(game, wish.init_from)
     if started:
         notes.append(started.sentence())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from saddlepoint.training.storage import write_bytes
 from saddlepoint.weights.absent import AbsentData, BlankData
 from saddlepoint.zoo.catalogue import find_recipe
 
+log = logging.getLogger("saddlepoint")
 NEIGHBOURS_SHOWN = 24  # samples in a report beside their nearest real images
 
 
@@ -49,15 +51,33 @@ def load_game(run: Run) -> tuple[Game, Dataset]:
 
 
 def load(run: str | Path, *, checkpoint: str = "last") -> tuple[Game, Run]:
-    """The trained game of a run, on the CPU, in the state of a checkpoint."""
+    """The trained game of a run, on the CPU, in the state of a checkpoint; where its data are gone or changed, their description stands for them."""
     opened = Run.open(Path(run))
     saved, path = opened.load(checkpoint)
-    game, _ = load_game(opened)
+    game = _restorable(opened)
     if opened.about["precision"] == "64-true":
         game.double()
     restore_game(game, saved.game, path)
     game.clock.round, game.clock.images_seen = saved.state["round"], saved.state["images_seen"]
     return game.eval(), opened
+
+
+def _restorable(run: Run) -> Game:
+    """The game of a run, whose state a checkpoint is about to give back: nothing of the data is needed but what they are.
+
+    Raises:
+        DataError: if the data are gone or changed, and this game cannot be built without them.
+    """
+    try:
+        return load_game(run)[0]
+    except (DataError, UsageError) as gone:
+        entry, spec = find_recipe(run.about["recipe"]), AbsentData.described(run.about["data"]).spec
+        try:
+            game = entry.game(from_json(type(entry.preset("paper")), run.about["config"]), BlankData(spec))
+        except Exception:  # whatever a recipe asks of data that are not there
+            raise gone from None
+        log.warning(f"{spec.name}, the data of {run.folder}, are gone or have changed; what was learnt is used without them.")
+        return game
 
 
 def sample(

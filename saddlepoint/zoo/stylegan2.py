@@ -206,10 +206,15 @@ def _stylegan(config: StyleGAN2Config, shape: tuple[int, int, int], channels: Ch
     return generator, StyleGANDiscriminator(shape, channels=channels, num_classes=classes, stddev_group=config.stddev_group or 0)
 
 
+def gamma_of(config: StyleGAN2Config, data: Dataset) -> float:
+    """R1's gamma: as set, or by the rule of the later release, .0002 * pixels / batch."""
+    _, h, w = data.spec.shape
+    return 0.0002 * h * w / config.batch if config.r1_gamma is None else config.r1_gamma
+
+
 def regularisers(config: StyleGAN2Config, data: Dataset) -> list[Term]:
     """R1 and path length regularisation, where they are on; either is a move of its own where it is lazy."""
-    _, h, w = data.spec.shape
-    gamma = 0.0002 * h * w / config.batch if config.r1_gamma is None else config.r1_gamma
+    gamma = gamma_of(config, data)
     r1 = [R1(gamma, config.r1_every, alone=config.r1_every > 1)] if gamma else []
     return [*r1, *([PathLength(config.path_weight, config.path_every)] if config.path_weight else [])]
 
@@ -217,8 +222,8 @@ def regularisers(config: StyleGAN2Config, data: Dataset) -> list[Term]:
 def play(config: StyleGAN2Config, data: Dataset, pair: Pair, **settings: Any) -> AdversarialGame:
     """The non-saturating game on these networks, growing where the configuration says so; ``settings`` are :class:`AdversarialGame`'s."""
     settings.setdefault("view", view_of(config))
-    game = AdversarialGame if config.first_level is None else GrowingGame
-    return game(
+    kind = AdversarialGame if config.first_level is None else GrowingGame
+    game = kind(
         config,
         *pair,
         NonSaturating(),
@@ -227,6 +232,9 @@ def play(config: StyleGAN2Config, data: Dataset, pair: Pair, **settings: Any) ->
         num_classes=num_classes(config, data),
         **settings,
     )
+    if config.r1_gamma is None:
+        game.notes = (f"R1's gamma is {gamma_of(config, data):.3g} by the rule .0002 * pixels / batch; --r1-gamma sets another.",)
+    return game
 
 
 @recipe(

@@ -70,6 +70,7 @@ def test_list_as_tables_and_as_json(capsys):
     assert main(["list"]) == 0
     shown = capsys.readouterr().out
     assert all(recipe["title"] in shown for recipe in listed["recipes"])
+    assert "Gulrajani, Ahmed, Arjovsky, Dumoulin & Courville\n" in shown
 
 
 def test_resume_goes_on(run, capsys):

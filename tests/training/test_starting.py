@@ -20,6 +20,7 @@ from saddlepoint.training import memory
 from saddlepoint.training.memory import Need, choose_pieces, measure_need
 from saddlepoint.verbs.choosing import usual_side
 from saddlepoint.verbs.starting import start_from
+from saddlepoint.zoo.catalogue import find_recipe
 from tests.training.test_promises import images, make_game
 from tests.training.test_session import SHORT, TINY, weights
 
@@ -113,6 +114,19 @@ def test_pieces_are_chosen_so_that_they_fit(monkeypatch: pytest.MonkeyPatch) -> 
     for free, processes, pieces in ((2000, 1, 1), (1000, 1, 2), (400, 1, 8), (400, 2, 4), (10, 1, 1)):
         monkeypatch.setattr(memory, "free_bytes", lambda device, free=free: free)
         assert choose_pieces(need, processes=processes, device=CPU) == pieces
+
+
+def test_what_is_made_for_the_whole_batch_does_not_shrink_with_its_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    need = Need(fixed=100, phases=((64, 10),), whole=5)
+    assert [need.bytes(pieces) for pieces in (1, 2, 64)] == [1060, 740, 430]
+    monkeypatch.setattr(memory, "free_bytes", lambda device: 600)
+    with pytest.raises(MemoryLimitError, match=r"Use --batch 25, or --micro-batches 16 for the same result"):
+        memory.check_memory(need, pieces=1, device=CPU)
+    monkeypatch.setattr(memory, "free_bytes", lambda device: 420)
+    with pytest.raises(MemoryLimitError, match=r"Use --batch 15\."):
+        memory.check_memory(need, pieces=1, device=CPU)
+    noisy = measure_need(find_recipe("stylegan2").game(find_recipe("stylegan2").preset("small"), images(c=3)), images(c=3), 4)
+    assert noisy.whole >= 2 * 4 * 3 * 16 * 16 + 4 * 3 * 16 * 16 // 2  # the records twice, and path length's noise for half of the images
 
 
 def test_a_batch_in_pieces_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
