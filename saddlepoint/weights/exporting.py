@@ -22,8 +22,8 @@ from torch import Tensor, nn
 
 from saddlepoint.errors import UsageError
 from saddlepoint.games.adversarial import AdversarialGame
-from saddlepoint.games.biggan import BigGANGame
 from saddlepoint.games.game import Game
+from saddlepoint.games.standing import StandingGame
 from saddlepoint.networks.standing import with_statistics
 from saddlepoint.training.run import Run
 from saddlepoint.training.storage import write_bytes, write_json
@@ -74,10 +74,10 @@ def portable(game: Game, truncation: float | None = None, *, image: bool = True)
 
 @contextlib.contextmanager
 def _standing(game: Game) -> Iterator[None]:
-    """While inside, BigGAN's statistics are those that it samples with."""
-    if isinstance(game, BigGANGame) and game.standing_passes:
+    """While inside, the statistics of batch normalisation are those that it samples with."""
+    if isinstance(game, StandingGame) and game.standing_passes:
         generator = getattr(game, "generator_ema", game.generator)
-        with with_statistics(generator, game._statistics(generator, None)):
+        with with_statistics(generator, game.statistics(generator, None)):
             yield
     else:
         yield

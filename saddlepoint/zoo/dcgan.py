@@ -8,6 +8,7 @@ from saddlepoint.data.records import Dataset
 from saddlepoint.errors import UsageError
 from saddlepoint.games.adversarial import AdversarialGame
 from saddlepoint.games.player import Adam, linear_decay
+from saddlepoint.games.standing import StandingGame
 from saddlepoint.objectives.minimax import NonSaturating
 from saddlepoint.zoo.build import adversarial, small
 from saddlepoint.zoo.catalogue import recipe
@@ -20,14 +21,18 @@ class DCGANConfig(NetworksConfig):
 
     Attributes:
         decay_from: share of the rounds after which both learning rates fall linearly to 0; 1 keeps them (the MNIST model: half).
+        standing_passes: batches of latents whose statistics samples are drawn with, as in the authors' tests; 0: the running averages of training.
     """
 
     decay_from: float = 1.0
+    standing_passes: int = 0
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if not 0 <= self.decay_from <= 1 or (self.decay_from < 1 and self.lr_decay != "constant"):
             raise UsageError("decay_from must lie in [0, 1], and lr_decay stay constant beside it.")
+        if self.standing_passes < 0:
+            raise UsageError(f"standing_passes must be at least 0; it is {self.standing_passes}.")
 
 
 FACES = DCGANConfig(  # the authors' face model: 350k images, 25 epochs, weight decay 1e-5
@@ -39,6 +44,7 @@ FACES = DCGANConfig(  # the authors' face model: 350k images, 25 epochs, weight 
     latent_dim=100,
     latent="uniform",
     share_fakes=False,
+    standing_passes=100,
     generator_optimizer=Adam(lr=2e-4, beta1=0.5, weight_decay=1e-5),
     discriminator_optimizer=Adam(lr=2e-4, beta1=0.5, weight_decay=1e-5),
 )
@@ -75,4 +81,4 @@ def dcgan(config: DCGANConfig, data: Dataset) -> AdversarialGame:
     optimizers = {"generator": config.generator_optimizer, "discriminator": config.discriminator_optimizer}
     decaying = optimizers if config.decay_from < 1 else {}
     players = {name: {"schedule": linear_decay(optimizer.lr, start=config.decay_from)} for name, optimizer in decaying.items()}
-    return adversarial(config, data, NonSaturating(), players=players)
+    return adversarial(config, data, NonSaturating(), players=players, game=StandingGame, standing_passes=config.standing_passes)

@@ -243,3 +243,24 @@ def test_dcgans_mnist_model_is_told_labels_everywhere_and_slows_in_its_second_ha
     assert x.shape == (3, 1, 28, 28)
     with pytest.raises(UsageError, match="decay_from"):
         dataclasses.replace(config, lr_decay="linear")
+
+
+def test_dcgans_statistics_are_fixed_over_a_large_sample_for_its_samples(make: Any, play: Any, images: Any) -> None:
+    assert (find_recipe("dcgan").preset("paper").standing_passes, find_recipe("dcgan").preset("torch").standing_passes) == (100, 0)
+    game, config, data = make("dcgan", "small", images(), width=4, batch=8, latent_dim=4, resolution=16, standing_passes=40)
+    with play(game, config, data) as playing:
+        playing.trainer.play_round()
+    running = [*game.generator_ema.buffers()]
+    before = [buffer.clone() for buffer in running]
+    fixed = game.sample(4, Draws.seeded(0))
+    game.standing_passes = 0
+    assert not torch.allclose(game.sample(4, Draws.seeded(0)), fixed)  # of one round the running averages know little
+    norm = next(layer for layer in game.generator_ema.modules() if isinstance(layer, torch.nn.BatchNorm2d))
+    game.standing_passes = 40
+    mean, variance = next(iter(game.statistics(game.generator_ema, None).values()))
+    seen: list[Tensor] = []
+    handle = norm.register_forward_hook(lambda layer, x, y: seen.append(x[0]))
+    game.generator_ema.eval()(torch.randn(4000, 4, generator=torch.Generator().manual_seed(1)))
+    handle.remove()
+    assert torch.allclose(mean, seen[0].mean((0, 2, 3)), atol=0.1 * variance.sqrt().max().item())
+    assert all(torch.equal(a, b) for a, b in zip(before, running, strict=True))
