@@ -59,7 +59,15 @@ def test_enlarging(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = {row[0]: row for row in cells((tmp_path / "table.md").read_text())}
     assert list(rows) == ["pixels repeated", "bicubic", "SRResNet", "features alone", "SRGAN"]
     assert float(rows["bicubic"][1]) > float(rows["pixels repeated"][1]) > 10  # PSNR
-    assert float(rows["bicubic"][5]) < 0  # blurred
+    assert float(rows["bicubic"][8]) < 0 < float(rows["bicubic"][9]) < 1  # blurred
+    assert enlarging.main([*given, "--data", "emoji", "--arms", "bicubic"]) == 0
+
+
+def test_enlargements_are_judged_beside_other_images() -> None:
+    true, others = enlarging.judges("fashion")
+    assert true.shape == others.shape == (500, 1, 28, 28) and not true.equal(others)
+    true, others = enlarging.judges("emoji")
+    assert len(true) < 500 < len(others)  # too few are held out: others are of the training part
 
 
 def test_completing(tmp_path: Path) -> None:
