@@ -85,7 +85,7 @@ class Domains(nn.Module):
         """
         for name in wishes:
             if name not in self.names:
-                raise UsageError(f"This run knows no {name!r}. {nearest(name, self.names)} It was trained on {', '.join(self.names)}.")
+                raise UsageError(f"This run knows no {name!r}. {nearest(name, self.names)}")
         columns = {self.names.index(name): float(value) for name, value in wishes.items()}
         if self.exclusive and sum(columns.values()) != 1:
             raise UsageError(f"An image is in one of {', '.join(self.names)}: exactly one can be set on, {int(sum(columns.values()))} came.")
