@@ -8,6 +8,8 @@
                  and clipping
     projections  Neyshabur et al. 2017, on emoji of 32 pixels: discriminators behind 1, 6, 12 and 24 fixed projections against one that sees the
                  whole image: their mean loss (2 log 2 = 1.39 where they cannot tell) and the length of G's gradient
+    stability    Mao et al. 2017, section 4.2, on clothes of 16 pixels: least squares against the non-saturating loss on DCGAN without batch norm in
+                 G, and in neither network, moved by Adam and by RMSProp
 
 Distances are quick Frechet distances; spreads are mean distances of pairs in the same features, as a share of that of real samples. Every cell is
 the mean over the seeds with the least and the most. With ``--keep`` every finished run is kept, and the same command continues where it was stopped.
@@ -31,7 +33,7 @@ from saddlepoint.data.sources import open_data
 from saddlepoint.draws import Draws, use
 from saddlepoint.evaluation.quick import QuickScorer
 from saddlepoint.evaluation.samples import draw_samples
-from saddlepoint.games.player import Adam
+from saddlepoint.games.player import Adam, RMSprop
 from saddlepoint.networks.spectral import effective_rank, singular_values
 from saddlepoint.studies.pool import Job, Record, answered
 from saddlepoint.studies.questions import Arm, Questions, answer, trained
@@ -43,6 +45,11 @@ FAST = Adam(lr=1e-3, beta1=0.5, beta2=0.9)  # setting D of Miyato et al. 2018, w
 STANDARD: dict[str, Any] = {"width": 16, "batch": 16, "g_batch_factor": 1, "d_steps": 5, "lr_decay": "constant"}
 STANDARD |= {"generator_optimizer": FAST, "discriminator_optimizer": FAST}
 ARRAY = {"width": 128, "d_width": 16}
+MOVED: dict[str, dict[str, Any]] = {
+    name: {"generator_optimizer": optimizer, "discriminator_optimizer": optimizer}
+    for name, optimizer in (("Adam", Adam(lr=2e-4, beta1=0.5)), ("RMSProp", RMSprop(lr=2e-4)))
+}
+UNNORMED = {"none in G": {"generator_norm": "none"}, "none": {"generator_norm": "none", "critic_norm": "none"}}
 ARMS: dict[str, dict[str, Arm]] = {
     "margin": {
         f"margin {margin:g}{', pulling away' if weight else ''}": ("ebgan", "mnist", {"margin": margin, "pulling_away_weight": weight})
@@ -61,8 +68,14 @@ ARMS: dict[str, dict[str, Arm]] = {
         "1 projection": ("rpgan", "small", ARRAY | {"num_discriminators": 1, "single": "projection"}),
         **{f"{k} projections": ("rpgan", "small", ARRAY | {"num_discriminators": k}) for k in (6, 12, 24)},
     },
+    "stability": {
+        f"{recipe}, batch norm: {where}, {by}": (recipe, "small", {"resolution": 16, **norms, **optimizers})
+        for where, norms in UNNORMED.items()
+        for by, optimizers in MOVED.items()
+        for recipe in ("nsgan", "lsgan")
+    },
 }
-ROUNDS = {"margin": 800, "balance": 1_000, "spectra": 200, "projections": 200}
+ROUNDS = {"margin": 800, "balance": 1_000, "spectra": 200, "projections": 200, "stability": 300}
 SCORED = ("spread / real", "quick Frechet distance")
 RANKS = tuple(f"effective rank of the squares / rank, layer {k + 1}" for k in range(CONVOLUTIONS))
 SCORES = {
@@ -70,6 +83,7 @@ SCORES = {
     "balance": ("L(G) / L(x), last fifth", "k, last fifth", "M, first twentieth", "M, last twentieth", *SCORED),
     "spectra": (*RANKS, "largest square / their sum, mean of layers", *SCORED),
     "projections": ("loss, first fifth", "loss, last fifth", "G's slope, first fifth", "G's slope, last fifth", "its deviation / mean", *SCORED),
+    "stability": SCORED,
 }
 
 
@@ -77,7 +91,7 @@ def work(job: Job) -> Record:
     """One run: its scores by name, what its picture needs, and its seconds."""
     torch.set_num_threads(1)
     began, question = time.process_time(), job["question"]
-    measure = {"margin": _margin, "balance": _balance, "spectra": _spectra, "projections": _projections}[question]
+    measure = {"margin": _margin, "balance": _balance, "spectra": _spectra, "projections": _projections, "stability": _stability}[question]
     values, more = measure(ARMS[question][job["arm"]], job["rounds"], job["seed"])
     return {"scores": dict(zip(SCORES[question], values, strict=True)), **more, "cpu_sec": round(time.process_time() - began, 1)}
 
@@ -129,6 +143,11 @@ def _projections(arm: Arm, rounds: int, seed: int) -> tuple[list[float], Record]
     half = slopes[len(slopes) // 2 :]
     values = [first(losses), last(losses), first(slopes), last(slopes), float(np.std(half) / np.mean(half)), *_scored(game, data, seed)]
     return values, {"losses": [round(value, 4) for value in losses]}
+
+
+def _stability(arm: Arm, rounds: int, seed: int) -> tuple[list[float], Record]:
+    data = open_data("fashion", resolution=16)
+    return _scored(trained(arm, data, rounds, seed), data, seed), {}
 
 
 class Log:

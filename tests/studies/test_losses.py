@@ -19,10 +19,12 @@ from saddlepoint.zoo.catalogue import find_recipe
         ("balance", ("gamma 0.7",)),
         ("spectra", ("as it begins", "weight norm")),
         ("projections", ("1 projection", "6 projections")),
+        ("stability", ("lsgan, batch norm: none in G, RMSProp",)),
     ],
 )
 def test_every_question(question: str, arms: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     small = {"margin": {}, "balance": {"width": 4}, "spectra": {"width": 4, "batch": 4, "d_steps": 1}, "projections": {"width": 16, "batch": 8}}
+    small |= {"stability": {"width": 4, "batch": 4}}
     chosen = {arm: losses.ARMS[question][arm] for arm in arms}
     chosen = {arm: (recipe, preset, changes | small[question]) for arm, (recipe, preset, changes) in chosen.items()}
     monkeypatch.setattr(losses, "ARMS", losses.ARMS | {question: chosen})
@@ -47,13 +49,15 @@ def test_each_question_changes_what_it_asks_about_alone() -> None:
         "balance": {"gamma"},
         "spectra": {"critic_norm", "clip"},
         "projections": {"num_discriminators", "single"},
+        "stability": {"generator_norm", "critic_norm", "generator_optimizer", "discriminator_optimizer"},
     }
     for question, arms in losses.ARMS.items():
         kept = {name: arm for name, arm in arms.items() if name != "as it begins"}
         settings = []
         for recipe, preset, changes in kept.values():
             assert {*changes} <= set(find_recipe(recipe).preset(preset).__dataclass_fields__)
-            settings.append((recipe, preset, {name: value for name, value in changes.items() if name not in asked[question]}))
+            named = "either value function" if question == "stability" else recipe
+            settings.append((named, preset, {name: value for name, value in changes.items() if name not in asked[question]}))
         assert all(each == settings[0] for each in settings)
 
 
