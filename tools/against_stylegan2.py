@@ -40,6 +40,16 @@ def rounds_of(case: str) -> Iterator[range]:
     return (ROUNDS[kind] for kind in kinds)
 
 
+def drawing(draw: Callable[[], torch.Tensor]) -> Turn:
+    """Samples without a gradient, as a turn."""
+
+    @torch.no_grad()
+    def play() -> None:
+        draw()
+
+    return play
+
+
 def public(case: str, checkout: Path) -> Turn:
     """Its networks and loss, unchanged, and the body of its training loop retold for one device without augmentation."""
     sys.path.insert(0, str(checkout))
@@ -52,7 +62,7 @@ def public(case: str, checkout: Path) -> Turn:
     average = copy.deepcopy(generator).eval().requires_grad_(False)
     if case not in (*ROUNDS, "stylegan2-cycle"):
         z, settings = torch.randn(16, CODE), {"fused_modconv": False} if case == "stylegan2-unfused" else {}
-        return torch.no_grad()(lambda: average(z, None, **settings))
+        return drawing(lambda: average(z, None, **settings))
     loss = losses.StyleGAN2Loss(torch.device("cpu"), generator.mapping, generator.synthesis, discriminator)
     adam = {
         network: torch.optim.Adam(network.parameters(), lr=0.002 * share, betas=(0.0, 0.99**share))
@@ -107,7 +117,7 @@ def ours(case: str) -> Turn:
     if case not in (*ROUNDS, "stylegan2-cycle"):
         average: Any = game.get_submodule("generator_ema").eval()
         z = torch.randn(16, CODE)
-        return torch.no_grad()(lambda: average(z))
+        return drawing(lambda: average(z))
     book, rounds = Logbook(20), rounds_of(case)
     trainer = Trainer(game, data, TrainerConfig(batch=BATCH), start_fabric("cpu"), record=book.add)
 
