@@ -181,7 +181,7 @@ def _spread(values: Sequence[float], form: str) -> str:
 
 
 def draw(records: Sequence[Record], path: Path) -> None:
-    """The first seed's volumes: samples of each arm, each above its nearest training volume; then the truth of the pictures above what arms made."""
+    """The first seed's volumes: samples of each arm, each above its nearest training volume; then what arms made of the pictures, above the truth."""
     firsts = [record for record in records if record["job"]["seed"] == 0]
     data, others = opened(firsts[0]["job"])
     train, rows = volumes_of(data), []
