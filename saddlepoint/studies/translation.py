@@ -59,7 +59,7 @@ ARMS: dict[str, dict[str, dict[str, Any]]] = {
     "vendors": {LEFT: {}, "both cycles": {}, "no cycle": {"cycle": "none"}},
     "icons": {LEFT: {}, "L1": {"adversary": "none"}, "L1 + cGAN": {}, "pairs hidden": UNPAIRED},
 }
-ROUNDS = {"blur": 300, "cycle": 300, "toy": 1_000, "angle": 800, "vendors": 400, "icons": 300}
+ROUNDS = {"blur": 300, "cycle": 300, "toy": 1_000, "angle": 800, "vendors": 250, "icons": 300}
 NEARNESS = ("psnr, dB", "ssim", "mean error", "sharpness / real", "upper frequencies, dB")
 SCORES = {
     "blur": NEARNESS,

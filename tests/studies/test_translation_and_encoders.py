@@ -46,6 +46,8 @@ def stand_in(name: str, resolution: int | None = None) -> Any:
         (translation, "vendors", ("left as they are", "no cycle")),
         (translation, "icons", ("left as they are", "L1", "pairs hidden")),
         (encoders, "blur", ("GLO",)),
+        (encoders, "codes", ("autoencoder, N(0, I)", "autoencoder, fitted", "VAE", "adversarial autoencoder")),
+        (encoders, "coin", ("autoencoder", "blind autoencoder")),
         (encoders, "features", ("untrained",)),
         (encoders, "regress", ("brute force, five classes", "adversarial autoencoder, five classes")),
     ],
@@ -94,3 +96,10 @@ def test_angles_are_found_again_and_have_nothing_else_in_common() -> None:
     assert bent.correlation == pytest.approx(0, abs=1e-6) and bent.error == pytest.approx(line.abs().std(correction=0).item(), rel=1e-3)
     turned = angles.drawn("kite", torch.tensor([-30.0, 30.0]), 24)
     assert target_error(turned[:1], turned[1:].flip(3)).item() < 0.02  # mirrored, it is turned the other way
+
+
+def test_what_cannot_be_seen_becomes_its_mean() -> None:
+    nearer, middle = encoders._coin("blind autoencoder", 60, 0)
+    assert middle < 1 < nearer
+    nearer, middle = encoders._coin("autoencoder", 150, 0)
+    assert nearer < 2 < middle
