@@ -43,6 +43,23 @@ class LazyBatch(Batch):
         return LazyBatch(stop - start, lambda: {name: values[start:stop] for name, values in self.fields.items()})
 
 
+def single_threaded_pool() -> ThreadPoolExecutor:
+    """A background thread whose own torch operations stay in it.
+
+    With helpers of its own, OpenMP would count more threads than processors and let those of the main thread sleep after every operation: waking
+    them up costs small operations more than they gain (docs/performance.md).
+    """
+    pool, threads = ThreadPoolExecutor(max_workers=1), torch.get_num_threads()
+    pool.submit(_stay_alone).result()
+    torch.set_num_threads(threads)  # it also is what later threads begin with
+    return pool
+
+
+def _stay_alone() -> None:
+    torch.get_num_threads()  # a thread's first question sets its number to that of the others
+    torch.set_num_threads(1)
+
+
 class Feed:
     """The endless, resumable stream of whole batches, of which this process reads its rows; a record knows its number in the data ("index").
 
@@ -78,7 +95,7 @@ class Feed:
         self.device, self.dtype = device, dtype
         self.position = 0
         self._ahead: tuple[tuple[int, int], Future[dict[str, Tensor]]] | None = None
-        self._pool = ThreadPoolExecutor(max_workers=1)
+        self._pool = single_threaded_pool()
 
     def resize(self, batch: int) -> None:
         """Cut batches of another size from now on."""
