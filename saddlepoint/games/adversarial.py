@@ -26,7 +26,7 @@ from saddlepoint.games.player import Adam, Clock, Optimizer, linear_decay
 from saddlepoint.games.settings import AdversarialConfig as AdversarialConfig
 from saddlepoint.games.settings import check_verdicts
 from saddlepoint.games.terms import Judge, Scene, Term
-from saddlepoint.networks.base import Judgement, mixes_samples
+from saddlepoint.networks.base import Judgement, mixes_kinds
 from saddlepoint.networks.spectral import refresh_spectral_norms
 from saddlepoint.objectives.objective import Objective
 from saddlepoint.views.watchful import WatchfulView
@@ -77,7 +77,7 @@ class AdversarialGame(Game):
         self.terms = nn.ModuleList(terms)
         self.opponent, self.adversarial_weight, self.d_steps = opponent, adversarial_weight, d_steps or (lambda clock: config.d_steps)
         check_verdicts(view, objective)
-        self.joint = not mixes_samples(discriminator) and view_fakes != "never"
+        self.joint = not mixes_kinds(discriminator) and view_fakes != "never"
         settings = {name: dict((players or {}).get(name, {})) for name in ("discriminator", "generator")}
         for name in settings:
             optimizer = self._adapted(name, getattr(config, f"{name}_optimizer"))

@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from saddlepoint.draws import draws_like
 from saddlepoint.networks.convolution import Resample, conv2d, conv_pool, up_conv
 
 
@@ -136,7 +137,7 @@ class MinibatchStddev(nn.Module):
 
     The deviation over the group of every value, averaged over pixels and over the channels of each of ``channels`` equal parts, is one number a group
     and part. Sample i belongs with those at i + m, i + 2 m, ... where m = n / group. A batch that the group does not divide takes the largest
-    group that does.
+    group that does. Where kinds of samples pass together (:meth:`saddlepoint.draws.Draws.together`), each kind is a batch of its own.
 
     Args:
         group: samples that are compared; None compares the whole batch.
@@ -144,6 +145,7 @@ class MinibatchStddev(nn.Module):
     """
 
     mixes_samples = True
+    keeps_kinds_apart = True
 
     def __init__(self, group: int | None = 4, channels: int = 1) -> None:
         super().__init__()
@@ -151,13 +153,18 @@ class MinibatchStddev(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[n, c, h, w] -> [n, c + channels, h, w]."""
+        groups = draws_like(x).groups
+        kinds = (x,) if groups == 1 else torch.split(x, len(x) // groups)
+        deviations = torch.cat([self._deviation(kind) for kind in kinds])  # n parts
+        return torch.cat([x, deviations[:, :, None, None].expand(-1, -1, *x.shape[2:])], 1)
+
+    def _deviation(self, x: Tensor) -> Tensor:
+        """The number of each sample's group, [n, parts]."""
         n, c, h, w = x.shape
         most = min(n, self.group or n)
         group = next(size for size in range(most, 0, -1) if n % size == 0)
         y = x.reshape(group, n // group, self.channels, c // self.channels, h, w)  # g m parts c/parts h w
-        deviation = (y - y.mean(0)).square().mean(0).add(1e-8).sqrt().mean((2, 3, 4))  # m parts
-        maps = deviation.repeat(group, 1)[:, :, None, None].expand(-1, -1, h, w)  # n parts h w
-        return torch.cat([x, maps], 1)
+        return (y - y.mean(0)).square().mean(0).add(1e-8).sqrt().mean((2, 3, 4)).repeat(group, 1)
 
     def extra_repr(self) -> str:
         """Shown by print(network)."""

@@ -9,7 +9,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from saddlepoint.networks.base import mixes_samples
+from saddlepoint.draws import Draws, use
+from saddlepoint.networks.base import mixes_kinds, mixes_samples
 from saddlepoint.networks.convolution import Resample
 from saddlepoint.networks.equalised import EqualisedConv2d, EqualisedLinear, MinibatchStddev, PixelNorm
 
@@ -65,6 +66,15 @@ def test_minibatch_stddev_sample_by_sample(n: int, group: int | None, used: int,
         for part, values in enumerate(np.split(mates, channels, 1)):
             expected = np.sqrt(values.var(0) + 1e-8).mean()
             np.testing.assert_allclose(y[i, 4 + part].numpy(), expected, rtol=1e-12)
+
+
+def test_minibatch_stddev_keeps_kinds_that_pass_together_apart() -> None:
+    layer, real, fake = MinibatchStddev(4), torch.randn(8, 2, 3, 3), torch.randn(8, 2, 3, 3)
+    draws = Draws.seeded(0)
+    with use(draws), draws.together(2):
+        both = layer(torch.cat([real, fake]))
+    assert torch.equal(both, torch.cat([layer(real), layer(fake)]))
+    assert not mixes_kinds(layer)
 
 
 def test_minibatch_stddev_is_twice_differentiable_and_says_that_it_mixes() -> None:
