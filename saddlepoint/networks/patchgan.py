@@ -51,7 +51,8 @@ class PatchGAN(Discriminator):
         strides = [1, 1] if patch == 1 else [2] * STRIDED[patch] + [1]
         if size is not None and patch > 1 and min(size) // 2 ** STRIDED[patch] < 3:
             least = 3 * 2 ** STRIDED[patch]
-            raise UsageError(f"Patches of {patch} need images of {least} pixels or more; {min(size)} came. Choose a smaller patch: 16 or 34.")
+            smaller = " or a smaller --patch" if patch > 16 else ""
+            raise UsageError(f"Patches of {patch} need images of {least} pixels or more; {min(size)} came. Choose a larger --resolution{smaller}.")
         widths = [channels, *(width * min(2**level, 8) for level in range(len(strides)))]
         layers: list[nn.Module] = []
         for level, (a, b, stride) in enumerate(zip(widths, widths[1:], strides, strict=False)):

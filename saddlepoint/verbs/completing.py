@@ -42,7 +42,7 @@ def inpaint(
     """
     game, opened = load(run, checkpoint=checkpoint)
     if not isinstance(game, Completes):
-        raise UsageError(f"{type(game).__name__} fills no holes. Train a recipe that does: context-encoder.")
+        raise UsageError(f"A run of {opened.about['recipe']} fills no holes. Train a recipe that does: context-encoder.")
     jobs = jobs_of(source, out)
     check_written(jobs)
     written = []

@@ -17,13 +17,12 @@ from saddlepoint.draws import Draws, use
 from saddlepoint.errors import UsageError
 from saddlepoint.evaluation.grid import image_grid, to_uint8
 from saddlepoint.games.autoencoding import Encodes, Reconstructs
-from saddlepoint.games.game import Game
 from saddlepoint.training.storage import write_bytes
 from saddlepoint.verbs.using import load
 
 CHUNK = 64
 SHEET = 64  # images of each kind in a picture
-HAVE_CODES = "autoencoder, vae, aae, vae-gan, bigan, glo, pixelcnn-autoencoder"
+HAVE_CODES = "autoencoder, vae, aae, vae-gan, bigan, brute-force, glo, pixelcnn-autoencoder"
 
 
 def encode(run: str | Path, data: str, *, out: str | Path | None = None, num: int | None = None, checkpoint: str = "last") -> Tensor:
@@ -38,17 +37,17 @@ def encode(run: str | Path, data: str, *, out: str | Path | None = None, num: in
     Returns:
         float32 [n, d].
     Raises:
-        UsageError: if the run has no encoder.
+        UsageError: if the run has no encoder, or for an ``out`` with another ending.
     """
-    game, images, labels = _open(run, data, num, checkpoint)
-    if not isinstance(game, Encodes):
-        raise UsageError(f"{type(game).__name__} has no encoder. Train a recipe that has one: {HAVE_CODES}.")
+    _check(out, ".npz")
+    words = f"has no encoder. Train a recipe that has one: {HAVE_CODES}, context-encoder."
+    game, images, labels = _open(run, data, num, checkpoint, Encodes, words)
     codes = _in_pieces(game.encode, images)
     if out is not None:
         content = io.BytesIO()
         arrays: dict[str, Any] = {"codes": codes.numpy()} | ({} if labels is None else {"labels": labels.numpy()})
         np.savez_compressed(content, **arrays)
-        _write(Path(out), ".npz", content.getvalue())
+        _write(Path(out), content.getvalue())
     return codes
 
 
@@ -64,11 +63,11 @@ def reconstruct(run: str | Path, data: str, *, out: str | Path | None = None, nu
     Returns:
         uint8 [n, c, h, w].
     Raises:
-        UsageError: if the run cannot.
+        UsageError: if the run cannot, or for an ``out`` with another ending.
     """
-    game, images, _ = _open(run, data, num, checkpoint)
-    if not isinstance(game, Reconstructs):
-        raise UsageError(f"{type(game).__name__} cannot make an image again. Train one that can: {HAVE_CODES}.")
+    _check(out, ".png or .npz")
+    words = f"cannot make an image again. Train a recipe that can: {HAVE_CODES}."
+    game, images, _ = _open(run, data, num, checkpoint, Reconstructs, words)
     again = torch.from_numpy(to_uint8(_in_pieces(game.reconstruct, images)))
     if out is not None:
         content = io.BytesIO()
@@ -77,15 +76,17 @@ def reconstruct(run: str | Path, data: str, *, out: str | Path | None = None, nu
             image_grid(torch.stack([originals, again[:SHEET]], 1).flatten(0, 1), columns=16).save(content, format="png")
         else:
             np.savez_compressed(content, images=again.numpy())
-        _write(Path(out), ".png or .npz", content.getvalue())
+        _write(Path(out), content.getvalue())
     return again
 
 
-def _open(run: str | Path, data: str, num: int | None, checkpoint: str) -> tuple[Game, Tensor, Tensor | None]:
-    """The game, and images float [n, c, h, w] in [-1, 1] with their labels."""
+def _open(run: str | Path, data: str, num: int | None, checkpoint: str, able: type, words: str) -> tuple[Any, Tensor, Tensor | None]:
+    """The game, and images float [n, c, h, w] in [-1, 1] with their labels; ``words`` are said of a game that is not ``able``."""
     if num is not None and num < 1:
         raise UsageError(f"At least 1 image is needed; num is {num}.")
     game, opened = load(run, checkpoint=checkpoint)
+    if not isinstance(game, able):
+        raise UsageError(f"A run of {opened.about['recipe']} {words}")
     shape = opened.about["data"]["shape"]
     dataset = open_data(data, resolution=resolution_of(shape), channels=shape[0] if shape[0] in (1, 3) else None)
     rows = torch.arange(len(dataset))[:num]
@@ -99,8 +100,12 @@ def _in_pieces(look: Any, images: Tensor) -> Tensor:
         return torch.cat([look(part).float() for part in torch.split(images, CHUNK)])
 
 
-def _write(out: Path, endings: str, content: bytes) -> None:
-    if out.suffix not in endings.split(" or "):
+def _check(out: str | Path | None, endings: str) -> None:
+    """Refuse a file that could not be written, before anything is computed for it."""
+    if out is not None and Path(out).suffix not in endings.split(" or "):
         raise UsageError(f"This is written as {endings}; {out} is neither. Choose another --out.")
+
+
+def _write(out: Path, content: bytes) -> None:
     out.parent.mkdir(parents=True, exist_ok=True)
     write_bytes(out, content)

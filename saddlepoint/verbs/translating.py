@@ -69,7 +69,9 @@ def translate(
     """
     game, opened = load(run, checkpoint=checkpoint)
     if not isinstance(game, Translates):
-        raise UsageError(f"{type(game).__name__} makes no image of another. Train a recipe that does: pix2pix, cyclegan, stargan, srgan.")
+        raise UsageError(
+            f"A run of {opened.about['recipe']} makes no image of another. Train a recipe that does: pix2pix, cyclegan, discogan, stargan, srgan."
+        )
     if tile < 2 * OVERLAP:
         raise UsageError(f"Pieces need {2 * OVERLAP} pixels or more; tile is {tile}.")
     data, wanted = opened.about["data"], dict(targets or {})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -270,6 +271,6 @@ def test_errors_say_what_to_do(runs: dict[str, Path], tmp_path: Path, monkeypatc
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="holds no images"):
         api.translate(runs["cyclegan"], tmp_path / "empty", tmp_path / "out")
-    monkeypatch.setattr("saddlepoint.verbs.translating.load", lambda run, checkpoint: (Game(), None))
-    with pytest.raises(UsageError, match="makes no image of another"):
+    monkeypatch.setattr("saddlepoint.verbs.translating.load", lambda run, checkpoint: (Game(), SimpleNamespace(about={"recipe": "dcgan"})))
+    with pytest.raises(UsageError, match="A run of dcgan makes no image of another"):
         api.translate(runs["pix2pix"], good, tmp_path / "out")
