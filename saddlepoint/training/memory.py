@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -154,7 +155,8 @@ def check_memory(need: Need, *, pieces: int, device: torch.device) -> int:
     if needed > free:
         batch, each = max(need.phases, key=lambda phase: phase[0] * (phase[1] + need.whole))
         fits = max(int((0.8 * free - need.fixed) // (each + need.whole)), 0)
-        cut = next((k for k in range(pieces + 1, batch + 1) if batch % k == 0 and need.bytes(k) <= 0.8 * free), None)
+        room = 0.8 * free - need.fixed - batch * need.whole  # for the pieces, where the batch itself fits
+        cut = _pieces(batch, max(pieces + 1, math.ceil(batch * each / room))) if room > 0 else None
         advice = f"Use --batch {fits}" if fits else "Choose a smaller network or resolution"
         advice += f", or --micro-batches {cut} for the same result" if cut else ""
         raise MemoryLimitError(f"A batch of {batch} needs about {needed / 2**30:.1f} GiB; {free / 2**30:.1f} GiB are free on {device}. {advice}.")
