@@ -44,6 +44,7 @@ def public(case: str, checkout: Path) -> Turn:
     both = model.G_D(generator, discriminator)
     train = steps.GAN_training_function(generator, discriminator, both, z, y, average, {"itr": 0}, config)
     images, labels = torch.rand(D_STEPS * BATCH, 3, 32, 32) * 2 - 1, torch.randint(CLASSES, (D_STEPS * BATCH,))
+
     def play() -> None:
         train(images, labels)
 
