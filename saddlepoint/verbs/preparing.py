@@ -92,6 +92,7 @@ def prepare(wish: Wish, fabric: Fabric) -> Prepared:
     config = _settle(entry, preset, wish)
     root = None if wish.data_root is None else Path(wish.data_root)
     dataset = open_data(wish.data, resolution=config.resolution, root=root)
+    entry.check_kind(dataset.spec)  # before the recipe prepares them
     check_augmentations(wish.augment_data, dataset.spec)
     horizon = wish.length.horizon(config)
     length = wish.length if wish.length.limits() else Length(steps=config.rounds)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from saddlepoint.data.records import Dataset
+from saddlepoint.data.records import Dataset, DataSpec
 from saddlepoint.errors import DataError, UsageError, nearest
 from saddlepoint.games.game import Game
 from saddlepoint.games.settings import GameConfig
@@ -54,13 +54,21 @@ class Recipe:
             raise UsageError(f"{self.name} has no preset {name!r}. {nearest(name, self.presets)}")
         return self.presets[name]
 
-    def game(self, config: GameConfig, data: Dataset) -> Game:
-        """Build the game for this data, after checking that they fit."""
-        spec = data.spec
+    def check_kind(self, spec: DataSpec) -> None:
+        """Refuse data of a kind that this recipe does not learn from.
+
+        Raises:
+            DataError: naming both kinds.
+        """
         if spec.kind not in self.needs:
             raise DataError(
                 f"{self.name} needs {' or '.join(self.needs)} data; {spec.name} is {spec.kind}. `saddlepoint list` says what each recipe needs."
             )
+
+    def game(self, config: GameConfig, data: Dataset) -> Game:
+        """Build the game for this data, after checking that they fit."""
+        spec = data.spec
+        self.check_kind(spec)
         if self.needs_labels and spec.num_classes is None:
             raise DataError(
                 f"{self.name} needs labels; {spec.name} has none. Put each class into a folder of its own, or choose a recipe without labels."

@@ -66,7 +66,8 @@ def black_and_white(data: Dataset) -> ArrayDataset:
     if not isinstance(data, ArrayDataset):
         raise DataError(f"{data.spec.name} is streamed; maligan-pixels reads images that fit into memory. Take a folder or a shorter archive.")
     fields = {name: data.column(name) for name in data.spec.fields}
-    fields["image"] = (fields["image"] > 127).to(torch.uint8) * 255
+    middle = 0.0 if fields["image"].is_floating_point() else 127
+    fields["image"] = (fields["image"] > middle).to(torch.uint8) * 255
     digest = description_hash(of=data.spec.content_hash, levels=2)
     return ArrayDataset(fields, dataclasses.replace(data.spec, content_hash=digest), names=data.names, notes=data.notes)
 

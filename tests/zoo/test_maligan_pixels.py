@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from saddlepoint.data.records import to_device
+from saddlepoint import api
+from saddlepoint.data.arrays import ArrayDataset
+from saddlepoint.data.records import DataSpec, to_device
 from saddlepoint.draws import Draws, use
 from saddlepoint.errors import DataError, UsageError
 from saddlepoint.games.bernoulli import bernoulli_log_prob
@@ -100,3 +103,14 @@ def test_what_cannot_be(images: Any) -> None:
 
     with pytest.raises(DataError, match="streamed"):
         black_and_white(Stream())  # type: ignore[arg-type]
+
+
+def test_pixels_of_other_ranges_have_their_own_middle() -> None:
+    values = torch.tensor([-0.8, -0.1, 0.1, 0.8]).view(1, 1, 2, 2).expand(2, 1, 2, 2).contiguous()
+    spec = DataSpec(name="floats", kind="image", shape=(1, 2, 2), num_records=2)
+    assert black_and_white(ArrayDataset({"image": values}, spec)).column("image")[0].flatten().tolist() == [0, 0, 255, 255]
+
+
+def test_points_are_refused_before_their_pixels_are_looked_for(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"maligan-pixels needs image data; ring8 is points\."):
+        api.train("maligan-pixels", data="ring8", out=tmp_path / "run", steps=1)
