@@ -9,8 +9,12 @@ about five times those of the direct way (at most 5e-5 against 1e-5 of the resul
 
 What is made of a kernel, G g G', is kept as long as a graph needs it, and serves every convolution by the same kernel until the kernel moves.
 
-Axes: n batch, c channels in, o channels out, h w image, k kernel's side, m = 7 - k side of a tile's result, t tiles of a strip, r q their rows and
-columns.
+Two threads work on half of the images each, from the first step to the last. A line of memory that the other thread wrote is slow to come where their
+processors share no cache: with steps cut in different ways, two distant processors took as long as one. A product of many matrices is cut by
+its first axis, and so are sums and copies in memory; a step's results lie around the middle of their memory, where the second half begins.
+
+Axes: s halves or the whole, n batch of each, c channels in, o channels out, h w image, k kernel's side, m = 7 - k side of a tile's result, t tiles of
+a strip, r q their rows and columns.
 """
 
 from __future__ import annotations
@@ -32,7 +36,7 @@ STRIP = 256  # tiles that are worked on together, at most
 B = [[4, 0, -5, 0, 1, 0], [0, -4, -4, 1, 1, 0], [0, 4, -4, -1, 1, 0], [0, -2, -1, 2, 1, 0], [0, 2, -1, -2, 1, 0], [0, 4, 0, -5, 0, 1]]
 POINTS = (0, 1, -1, 2, -2)  # and infinity
 SCALES = (6, -4, -4, 1, 1)  # of 24
-_kept = Kept()
+_kept = {s: Kept() for s in (1, 2)}
 
 
 class Maps(NamedTuple):
@@ -52,15 +56,19 @@ def maps(dtype: torch.dtype, k: int = 3) -> Maps:
     return Maps(image.to(dtype), torch.kron(kernel / 24, kernel / 24).to(dtype), result.to(dtype))
 
 
-def both(map: Tensor, values: Tensor, spare: tuple[Tensor, Tensor] | None = None) -> Tensor:
-    """A map [p, q] along both leading axes of values [q, q, ...]: [p p, the rest]; worked out in the two flat tensors where they are given."""
-    p, q = map.shape
-    rest = values.numel() // (q * q)
-    once, twice = (torch.empty(p * p * q * rest, dtype=map.dtype) for _ in range(2)) if spare is None else spare
-    once, twice = once[: p * q * rest].view(p, q, rest), twice[: p * p * rest].view(p, p, rest)
-    torch.mm(map, values.reshape(q, q * rest), out=once.view(p, q * rest))
-    torch.bmm(map.expand(p, p, q), once, out=twice)
-    return twice.view(p * p, rest)
+def both(map: Tensor, values: Tensor, once: Tensor, twice: Tensor) -> Tensor:
+    """A map [p, q] along two axes of values [s, q, q, ...]: [s, p p, the rest]; worked out in two flat tensors."""
+    (p, q), s = map.shape, len(values)
+    rest = values.numel() // (s * q * q)
+    once, twice = _middle(once, s * p * q * rest), _middle(twice, s * p * p * rest)
+    torch.bmm(map.expand(s, p, q), values.reshape(s, q, q * rest), out=once.view(s, p, q * rest))
+    torch.bmm(map.expand(s * p, p, q), once.view(s * p, q, rest), out=twice.view(s * p, p, rest))
+    return twice.view(s, p * p, rest)
+
+
+def shares(n: int) -> int:
+    """How many parts n images are cut into: two for two threads, where n is even."""
+    return 2 if torch.get_num_threads() == 2 and n % 2 == 0 else 1
 
 
 def fits(x: Tensor, weight: tuple[int, ...], stride: int, padding: int, groups: int, *, result: bool = False, by_kernel: bool = False) -> bool:
@@ -88,16 +96,17 @@ def fits(x: Tensor, weight: tuple[int, ...], stride: int, padding: int, groups: 
     return whole and many and n * _count(h, k) * _count(w, k) >= least and x.device.type == "cpu" and x.dtype == torch.float32
 
 
-def factors(kernel: Tensor) -> Tensor:
-    """What is made of a kernel [o, c, k, k]: [36, o, c]; the same tensor again while it is held elsewhere and the kernel has not moved."""
-    return _kept.of(kernel, _factors)
+def factors(kernel: Tensor, s: int = 1) -> Tensor:
+    """What is made of a kernel [o, c, k, k]: [s 36, o, c]; the same tensor again while it is held elsewhere and the kernel has not moved."""
+    return _kept[s].of(kernel, functools.partial(_factors, s=s))
 
 
 @torch.no_grad()
-def _factors(kernel: Tensor) -> Tensor:
+def _factors(kernel: Tensor, s: int = 1) -> Tensor:
     o, c, k = kernel.shape[:3]
     matrices = kernel.detach().permute(0, 2, 3, 1).reshape(o, k * k, c)  # a view where it lies in channels_last order
-    return torch.bmm(maps(kernel.dtype, k).kernel.expand(o, 36, k * k), matrices).transpose(0, 1)
+    made = torch.bmm(maps(kernel.dtype, k).kernel.expand(o, 36, k * k), matrices).transpose(0, 1)
+    return made if s == 1 else made.repeat(s, 1, 1)
 
 
 def convolve(x: Tensor, kernel: Tensor, bias: Tensor | None = None, padding: int = 1, made: Tensor | None = None) -> Tensor:
@@ -111,18 +120,18 @@ def convolve(x: Tensor, kernel: Tensor, bias: Tensor | None = None, padding: int
     """
     (n, c), (o, k) = x.shape[:2], (kernel.shape[0], kernel.shape[2])
     h, w = (side + 2 * padding - k + 1 for side in x.shape[2:])
-    rows, columns, m, to = _count(h, k), _count(w, k), 7 - k, maps(x.dtype, k)
-    made = factors(kernel) if made is None else made
+    rows, columns, m, to, s = _count(h, k), _count(w, k), 7 - k, maps(x.dtype, k), shares(n)
+    made = factors(kernel, s) if made is None else made
     shift = x.new_zeros(()) if bias is None else bias
     y = torch.empty((n, o, m * rows, m * columns), dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
-    pixels = y.permute(0, 2, 3, 1).view(n, rows, m, columns, m, o)
+    pixels = y.permute(0, 2, 3, 1).view(s, n // s, rows, m, columns, m, o)
     one, two = (x.new_empty(36 * _tiles(n, rows, columns) * max(c, o)) for _ in range(2))  # in turn: what the cache holds stays small
     for images, some, tiles in _strips(x, one, k, padding):
-        image = both(to.image, tiles, (two, one)).view(36, -1, c)  # 36 t c
-        products = two[: 36 * image.shape[1] * o].view(36, -1, o)
+        image = both(to.image, tiles, two, one).view(36 * s, -1, c)  # (s 36) t c
+        products = _middle(two, image.numel() // c * o).view(36 * s, -1, o)
         torch.bmm(image, made.transpose(1, 2), out=products)
-        result = both(to.result, products.view(6, 6, -1), (one, two))  # (m m) (t o)
-        strip = pixels[images, some].permute(2, 4, 0, 1, 3, 5)  # m m n r q o
+        result = both(to.result, products.view(s, 6, 6, -1), one, two)  # s (m m) (t o)
+        strip = pixels[:, images, some].permute(0, 3, 5, 1, 2, 4, 6)  # s m m n r q o
         torch.add(result.view(strip.shape), shift, out=strip)
     return y if y.shape[2:] == (h, w) else y[:, :, :h, :w].clone(memory_format=torch.channels_last)  # autograd takes no view
 
@@ -132,23 +141,23 @@ def adjoint(y: Tensor, kernel: Tensor, bias: Tensor | None = None, padding: int 
     (n, o), (c, k) = y.shape[:2], kernel.shape[1:3]
     if padding == 1 and k == 3 and o * c < MANY_CHANNELS:  # as many tiles, and no overlaps to add: the convolution with the kernel turned around
         turned = kernel.flip(2, 3).transpose(0, 1)
-        return convolve(y, turned, bias, 1, _factors(turned))
+        return convolve(y, turned, bias, 1, _factors(turned, shares(n)))
     h, w = (side + k - 1 - 2 * padding for side in y.shape[2:])
-    pixels, to = _pixels(y, k), maps(y.dtype, k)  # n r m q m o
-    rows, m, columns = pixels.shape[1:4]
-    made = factors(kernel) if made is None else made
+    pixels, to = _pixels(y, k), maps(y.dtype, k)  # s n r m q m o
+    s, rows, m, columns = len(pixels), *pixels.shape[2:5]
+    made = factors(kernel, s) if made is None else made
     x = y.new_zeros(n, m * rows + k - 1, m * columns + k - 1, c)
     one, two = (y.new_empty(36 * _tiles(n, rows, columns) * max(c, o)) for _ in range(2))
     for images, some in _cuts(n, rows, columns):
-        spread = both(to.result.T, pixels[images, some].permute(2, 4, 0, 1, 3, 5), (two, one)).view(36, -1, o)  # 36 t o
-        products = two[: 36 * spread.shape[1] * c].view(36, -1, c)
+        spread = both(to.result.T, pixels[:, images, some].permute(0, 3, 5, 1, 2, 4, 6), two, one).view(36 * s, -1, o)  # (s 36) t o
+        products = _middle(two, spread.numel() // o * c).view(36 * s, -1, c)
         torch.bmm(spread, made, out=products)
         count = some.stop - some.start
-        tiles = both(to.image.T, products.view(6, 6, -1), (one, two)).view(6, 6, -1, count, columns, c)
-        strip = x[images, m * some.start :]
+        tiles = both(to.image.T, products.view(s, 6, 6, -1), one, two).view(s, 6, 6, -1, count, columns, c)
+        strip = x.view(s, n // s, *x.shape[1:])[:, images, m * some.start :]
         for a in range(6):
             for b in range(6):  # neighbouring tiles overlap
-                strip[:, a : a + m * count : m, b : b + m * columns : m] += tiles[a, b]
+                strip[:, :, a : a + m * count : m, b : b + m * columns : m] += tiles[:, a, b]
     image = torch.empty((n, c, h, w), dtype=y.dtype, device=y.device, memory_format=torch.channels_last)
     image.permute(0, 2, 3, 1).copy_(x[:, padding : padding + h, padding : padding + w])
     return image if bias is None else image.add_(bias.view(-1, 1, 1))
@@ -157,18 +166,25 @@ def adjoint(y: Tensor, kernel: Tensor, bias: Tensor | None = None, padding: int 
 def kernel_gradient(x: Tensor, y: Tensor, padding: int = 1) -> Tensor:
     """Derivative of <conv(x, kernel), y> by the kernel: x [n, c, h, w] and y [n, o, h', w'] to [o, c, k, k], channels_last."""
     k = x.shape[2] + 2 * padding - y.shape[2] + 1
-    n, o, c, to, pixels = len(y), y.shape[1], x.shape[1], maps(x.dtype, k), _pixels(y, k)  # n r m q m o
-    rows, columns = pixels.shape[1], pixels.shape[3]
-    made, started = x.new_empty(36, o, c), False
+    n, o, c, to, pixels = len(y), y.shape[1], x.shape[1], maps(x.dtype, k), _pixels(y, k)  # s n r m q m o
+    s, rows, columns = len(pixels), pixels.shape[2], pixels.shape[4]
+    made, started = x.new_empty(36 * s, o, c), False
     one, two, three = (x.new_empty(36 * _tiles(n, rows, columns) * max(c, o)) for _ in range(3))
     for images, some, tiles in _strips(x, one, k, padding):
-        image = both(to.image, tiles, (two, one)).view(36, -1, c)  # 36 t c
-        spread = both(to.result.T, pixels[images, some].permute(2, 4, 0, 1, 3, 5), (two, three)).view(36, -1, o)  # 36 t o
+        image = both(to.image, tiles, two, one).view(36 * s, -1, c)  # (s 36) t c
+        spread = both(to.result.T, pixels[:, images, some].permute(0, 3, 5, 1, 2, 4, 6), two, three).view(36 * s, -1, o)  # (s 36) t o
         made.baddbmm_(spread.transpose(1, 2), image, beta=int(started))
         started = True
+    made = made.view(s, 36, o, c).sum(0) if s > 1 else made
     kernel = torch.empty((o, c, k, k), dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
     torch.bmm(to.kernel.T.expand(o, k * k, 36), made.transpose(0, 1), out=kernel.permute(0, 2, 3, 1).view(o, k * k, c))
     return kernel
+
+
+def _middle(flat: Tensor, count: int) -> Tensor:
+    """So many numbers around the middle of a flat tensor: its halves stay those of the threads."""
+    before = (len(flat) - count) // 2
+    return flat[before : before + count]
 
 
 def _count(side: int, k: int) -> int:
@@ -177,53 +193,54 @@ def _count(side: int, k: int) -> int:
 
 
 def _pixels(y: Tensor, k: int) -> Tensor:
-    """A result [n, o, h, w] in tiles, [n, r, m, q, m, o], zeros behind its borders."""
+    """A result [s n, o, h, w] in tiles, [s, n, r, m, q, m, o], zeros behind its borders."""
     (n, o, h, w), m = y.shape, 7 - k
     rows, columns = _count(h, k), _count(w, k)
     if (m * rows, m * columns) != (h, w):
         y = F.pad(y, (0, m * columns - w, 0, m * rows - h))
-    return y.permute(0, 2, 3, 1).contiguous().view(n, rows, m, columns, m, o)
+    return y.permute(0, 2, 3, 1).contiguous().view(shares(n), -1, rows, m, columns, m, o)
 
 
 def _cut(n: int, rows: int, columns: int) -> tuple[int, int]:
-    """How many of n images, and how many of their rows of tiles, make a strip."""
-    return max(1, min(n, STRIP // (2 * rows * columns))), max(1, min(rows, STRIP // columns))
+    """How many images of each part of n, and how many of their rows of tiles, make a strip."""
+    s = shares(n)
+    return max(1, min(n // s, STRIP // (2 * s * rows * columns))), max(1, min(rows, STRIP // (s * columns)))
 
 
 def _tiles(n: int, rows: int, columns: int) -> int:
     """Tiles of a strip."""
     images, some = _cut(n, rows, columns)
-    return images * some * columns
+    return shares(n) * images * some * columns
 
 
 def _cuts(n: int, rows: int, columns: int) -> Iterator[tuple[slice, slice]]:
-    """The images and the rows of tiles of every strip."""
+    """The images of a part and the rows of tiles of every strip."""
     images, some = _cut(n, rows, columns)
-    for first in range(0, n, images):
+    for first in range(0, n // shares(n), images):
         for top in range(0, rows, some):
-            yield slice(first, min(first + images, n)), slice(top, min(top + some, rows))
+            yield slice(first, min(first + images, n // shares(n))), slice(top, min(top + some, rows))
 
 
 def _strips(x: Tensor, spare: Tensor, k: int, padding: int) -> Iterator[tuple[slice, slice, Tensor]]:
-    """Cut x [n, c, h, w] into strips: the images and rows of tiles that each covers, and its tiles' pixels [6, 6, ..., c], laid into ``spare``."""
-    (n, c), m = x.shape[:2], 7 - k
+    """Cut x [s n, c, h, w] into strips: the images and rows of tiles that each covers, and its tiles' pixels [s, 6, 6, ..., c], in ``spare``."""
+    (n, c), m, s = x.shape[:2], 7 - k, shares(len(x))
     rows, columns = (_count(side + 2 * padding - k + 1, k) for side in x.shape[2:])
     images, some = _cut(n, rows, columns)
-    padded = x.new_zeros(images, m * some + k - 1, max(m * columns + k - 1, x.shape[3] + padding), c)
-    pixels = x.permute(0, 2, 3, 1)  # n h w c
-    step, line = padded.stride(0), padded.stride(1)
+    padded = x.new_zeros(s, images, m * some + k - 1, max(m * columns + k - 1, x.shape[3] + padding), c)
+    pixels = x.permute(0, 2, 3, 1).view(s, n // s, *x.shape[2:], c)  # s n h w c
+    half, step, line = padded.stride()[:3]
     for which, lines in _cuts(n, rows, columns):
         shown, count = which.stop - which.start, lines.stop - lines.start
-        _window(pixels[which], m * lines.start - padding, padding, padded[:shown, : m * count + k - 1])
-        tiles = spare[: 36 * shown * count * columns * c].view(6, 6, shown, count, columns, c)
-        tiles.copy_(padded.as_strided(tiles.shape, (line, c, step, m * line, m * c, 1)))
+        _window(pixels[:, which], m * lines.start - padding, padding, padded[:, :shown, : m * count + k - 1])
+        tiles = _middle(spare, 36 * s * shown * count * columns * c).view(s, 6, 6, shown, count, columns, c)
+        tiles.copy_(padded.as_strided(tiles.shape, (half, line, c, step, m * line, m * c, 1)))
         yield which, lines, tiles
 
 
 def _window(pixels: Tensor, start: int, left: int, padded: Tensor) -> None:
-    """Copy the rows of an image [n, h, w, c] from ``start`` on into ``padded`` [n, rows, w', c], from column ``left`` on; zeros where it has none."""
-    h, rows, w = pixels.shape[1], padded.shape[1], pixels.shape[2]
+    """Copy the rows of images [..., h, w, c] from ``start`` on into ``padded`` [..., rows, w', c], from column ``left`` on; else zeros."""
+    (h, w), rows = pixels.shape[-3:-1], padded.shape[-3]
     above, below = max(-start, 0), max(start + rows - h, 0)
-    padded[:, :above] = 0
-    padded[:, rows - below :] = 0
-    padded[:, above : rows - below, left : left + w].copy_(pixels[:, start + above : start + rows - below])
+    padded[..., :above, :, :] = 0
+    padded[..., rows - below :, :, :] = 0
+    padded[..., above : rows - below, left : left + w, :].copy_(pixels[..., start + above : start + rows - below, :, :])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 import torch
@@ -13,6 +13,15 @@ from saddlepoint.networks import winograd3
 from saddlepoint.networks.convolution import conv2d
 
 SIZES = [(1, 4, 4), (3, 12, 20), (5, 8, 96), (1, 68, 400), (9, 16, 16)]  # one tile; strips of several images, of several rows, and what is left over
+EVEN = [(2, 4, 4), (2, 68, 400), (10, 8, 96), (14, 16, 16)]  # the same for two threads, with a half each
+
+
+@pytest.fixture
+def two_threads() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(threads)
 
 
 def _tensors(n: int, height: int, width: int, dtype: torch.dtype = torch.float64, k: int = 3) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -24,7 +33,8 @@ def _tensors(n: int, height: int, width: int, dtype: torch.dtype = torch.float64
 
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
-@pytest.mark.parametrize(("n", "height", "width", "k"), [*((*size, k) for size in SIZES for k in (3, 4)), (2, 15, 17, 3), (2, 15, 17, 4)])
+@pytest.mark.parametrize(("n", "height", "width", "k"), [*((*size, k) for size in SIZES + EVEN for k in (3, 4)), (2, 15, 17, 3), (2, 15, 17, 4)])
+@pytest.mark.usefixtures("two_threads")
 def test_equals_the_plain_convolution_its_adjoint_and_its_kernel_gradient(
     n: int, height: int, width: int, k: int, layout: torch.memory_format
 ) -> None:
@@ -57,6 +67,17 @@ def test_without_padding_it_equals_the_plain_one_too(n: int, height: int, width:
         (winograd3.kernel_gradient(x, y, 0), by_kernel),
     ):
         torch.testing.assert_close(ours, expected, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_two_threads_take_a_half_each_and_change_nothing() -> None:
+    assert [winograd3.shares(n) for n in (1, 2, 7, 8)] == [1, 2, 1, 2]
+    x, kernel, bias, y = _tensors(6, 24, 20)
+    halved = winograd3.convolve(x, kernel, bias), winograd3.adjoint(y, kernel), winograd3.kernel_gradient(x, y)
+    torch.set_num_threads(1)
+    assert winograd3.shares(6) == 1
+    whole = winograd3.convolve(x, kernel, bias), winograd3.adjoint(y, kernel), winograd3.kernel_gradient(x, y)
+    torch.testing.assert_close(halved, whole, rtol=1e-11, atol=1e-11)
 
 
 def test_in_single_precision_the_error_stays_that_of_rounding() -> None:
@@ -122,9 +143,9 @@ def test_what_is_made_of_a_kernel_serves_all_its_convolutions_until_it_moves(mon
     made: list[Tensor] = []
     make = winograd3._factors
 
-    def counted(kernel: Tensor) -> Tensor:
+    def counted(kernel: Tensor, s: int) -> Tensor:
         made.append(kernel)
-        return make(kernel)
+        return make(kernel, s)
 
     monkeypatch.setattr(winograd3, "_factors", counted)
     monkeypatch.setattr(winograd3, "MANY_CHANNELS", 0)
