@@ -29,7 +29,7 @@ def convolve(x: Tensor, kernel: Tensor, bias: Tensor | None, form: Form, held: l
     if windows.fits_few(x, kernel.shape, form):
         return _plus(windows.to_few(x, kernel), bias)
     if winograd3.fits(x, kernel.shape, *form):
-        return winograd3.convolve(x, kernel, bias, padding, _shared(winograd3.factors(kernel, winograd3.shares(len(x))), held))
+        return winograd3.convolve(x, kernel, bias, padding, _shared(winograd3.factors(kernel, x, padding), held))
     if _turns(x, kernel, form) and _is_large(x):
         return _plus(_gradients(x, _unread(x, kernel.shape[0], x.shape), _turned(kernel, groups), form, 0), bias)
     return F.conv2d(x, kernel, bias, stride, padding, 1, groups)

@@ -32,6 +32,7 @@ from saddlepoint.networks.kept import Kept
 LEAST_CHANNELS = 2**14  # channels in x out from which it is faster
 MANY_CHANNELS = 2**16  # the same where tiles are few
 LEAST_TILES, FEW_TILES, LEAST_TILES_4 = 128, 64, 24  # tiles of a batch from which it is faster: 3x3, with many channels or by the kernel; 4x4
+LEAST_SHARE = 4  # factors of an image for one of the kernel from which each thread takes a half of the images
 STRIP = 256  # tiles that are worked on together, at most
 B = [[4, 0, -5, 0, 1, 0], [0, -4, -4, 1, 1, 0], [0, 4, -4, -1, 1, 0], [0, -2, -1, 2, 1, 0], [0, 2, -1, -2, 1, 0], [0, 4, 0, -5, 0, 1]]
 POINTS = (0, 1, -1, 2, -2)  # and infinity
@@ -66,9 +67,10 @@ def both(map: Tensor, values: Tensor, once: Tensor, twice: Tensor) -> Tensor:
     return twice.view(s, p * p, rest)
 
 
-def shares(n: int) -> int:
-    """How many parts n images are cut into: two for two threads, where n is even."""
-    return 2 if torch.get_num_threads() == 2 and n % 2 == 0 else 1
+def shares(n: int, rows: int, columns: int, channels: tuple[int, int]) -> int:
+    """How many parts n images of so many tiles are cut into: two for two threads, if n is even and the kernel's factors, read by both, are few."""
+    halved = n % 2 == 0 and n * rows * columns * sum(channels) >= LEAST_SHARE * channels[0] * channels[1]
+    return 2 if halved and torch.get_num_threads() == 2 else 1
 
 
 def fits(x: Tensor, weight: tuple[int, ...], stride: int, padding: int, groups: int, *, result: bool = False, by_kernel: bool = False) -> bool:
@@ -96,8 +98,14 @@ def fits(x: Tensor, weight: tuple[int, ...], stride: int, padding: int, groups: 
     return whole and many and n * _count(h, k) * _count(w, k) >= least and x.device.type == "cpu" and x.dtype == torch.float32
 
 
-def factors(kernel: Tensor, s: int = 1) -> Tensor:
-    """What is made of a kernel [o, c, k, k]: [s 36, o, c]; the same tensor again while it is held elsewhere and the kernel has not moved."""
+def factors(kernel: Tensor, x: Tensor, padding: int = 1) -> Tensor:
+    """What is made of a kernel [o, c, k, k] for x, [s 36, o, c]; the same tensor again while it is held elsewhere and the kernel has not moved."""
+    k = kernel.shape[2]
+    rows, columns = (_count(side + 2 * padding - k + 1, k) for side in x.shape[2:])
+    return _factors_of(kernel, shares(len(x), rows, columns, (kernel.shape[0], kernel.shape[1])))
+
+
+def _factors_of(kernel: Tensor, s: int) -> Tensor:
     return _kept[s].of(kernel, functools.partial(_factors, s=s))
 
 
@@ -120,13 +128,14 @@ def convolve(x: Tensor, kernel: Tensor, bias: Tensor | None = None, padding: int
     """
     (n, c), (o, k) = x.shape[:2], (kernel.shape[0], kernel.shape[2])
     h, w = (side + 2 * padding - k + 1 for side in x.shape[2:])
-    rows, columns, m, to, s = _count(h, k), _count(w, k), 7 - k, maps(x.dtype, k), shares(n)
-    made = factors(kernel, s) if made is None else made
+    rows, columns, m, to = _count(h, k), _count(w, k), 7 - k, maps(x.dtype, k)
+    s = shares(n, rows, columns, (o, c))
+    made = _factors_of(kernel, s) if made is None else made
     shift = x.new_zeros(()) if bias is None else bias
     y = torch.empty((n, o, m * rows, m * columns), dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
     pixels = y.permute(0, 2, 3, 1).view(s, n // s, rows, m, columns, m, o)
-    one, two = (x.new_empty(36 * _tiles(n, rows, columns) * max(c, o)) for _ in range(2))  # in turn: what the cache holds stays small
-    for images, some, tiles in _strips(x, one, k, padding):
+    one, two = (x.new_empty(36 * _tiles(n, s, rows, columns) * max(c, o)) for _ in range(2))  # in turn: what the cache holds stays small
+    for images, some, tiles in _strips(x, one, k, padding, s):
         image = both(to.image, tiles, two, one).view(36 * s, -1, c)  # (s 36) t c
         products = _middle(two, image.numel() // c * o).view(36 * s, -1, o)
         torch.bmm(image, made.transpose(1, 2), out=products)
@@ -141,14 +150,15 @@ def adjoint(y: Tensor, kernel: Tensor, bias: Tensor | None = None, padding: int 
     (n, o), (c, k) = y.shape[:2], kernel.shape[1:3]
     if padding == 1 and k == 3 and o * c < MANY_CHANNELS:  # as many tiles, and no overlaps to add: the convolution with the kernel turned around
         turned = kernel.flip(2, 3).transpose(0, 1)
-        return convolve(y, turned, bias, 1, _factors(turned, shares(n)))
+        return convolve(y, turned, bias, 1, factors(turned, y))
     h, w = (side + k - 1 - 2 * padding for side in y.shape[2:])
-    pixels, to = _pixels(y, k), maps(y.dtype, k)  # s n r m q m o
-    s, rows, m, columns = len(pixels), *pixels.shape[2:5]
-    made = factors(kernel, s) if made is None else made
+    s = shares(n, _count(y.shape[2], k), _count(y.shape[3], k), (o, c))
+    pixels, to = _pixels(y, k, s), maps(y.dtype, k)  # s n r m q m o
+    rows, m, columns = pixels.shape[2:5]
+    made = _factors_of(kernel, s) if made is None else made
     x = y.new_zeros(n, m * rows + k - 1, m * columns + k - 1, c)
-    one, two = (y.new_empty(36 * _tiles(n, rows, columns) * max(c, o)) for _ in range(2))
-    for images, some in _cuts(n, rows, columns):
+    one, two = (y.new_empty(36 * _tiles(n, s, rows, columns) * max(c, o)) for _ in range(2))
+    for images, some in _cuts(n, s, rows, columns):
         spread = both(to.result.T, pixels[:, images, some].permute(0, 3, 5, 1, 2, 4, 6), two, one).view(36 * s, -1, o)  # (s 36) t o
         products = _middle(two, spread.numel() // o * c).view(36 * s, -1, c)
         torch.bmm(spread, made, out=products)
@@ -166,11 +176,13 @@ def adjoint(y: Tensor, kernel: Tensor, bias: Tensor | None = None, padding: int 
 def kernel_gradient(x: Tensor, y: Tensor, padding: int = 1) -> Tensor:
     """Derivative of <conv(x, kernel), y> by the kernel: x [n, c, h, w] and y [n, o, h', w'] to [o, c, k, k], channels_last."""
     k = x.shape[2] + 2 * padding - y.shape[2] + 1
-    n, o, c, to, pixels = len(y), y.shape[1], x.shape[1], maps(x.dtype, k), _pixels(y, k)  # s n r m q m o
-    s, rows, columns = len(pixels), pixels.shape[2], pixels.shape[4]
+    (n, o), c, to = y.shape[:2], x.shape[1], maps(x.dtype, k)
+    rows, columns = _count(y.shape[2], k), _count(y.shape[3], k)
+    s = shares(n, rows, columns, (o, c))
+    pixels = _pixels(y, k, s)  # s n r m q m o
     made, started = x.new_empty(36 * s, o, c), False
-    one, two, three = (x.new_empty(36 * _tiles(n, rows, columns) * max(c, o)) for _ in range(3))
-    for images, some, tiles in _strips(x, one, k, padding):
+    one, two, three = (x.new_empty(36 * _tiles(n, s, rows, columns) * max(c, o)) for _ in range(3))
+    for images, some, tiles in _strips(x, one, k, padding, s):
         image = both(to.image, tiles, two, one).view(36 * s, -1, c)  # (s 36) t c
         spread = both(to.result.T, pixels[:, images, some].permute(0, 3, 5, 1, 2, 4, 6), two, three).view(36 * s, -1, o)  # (s 36) t o
         made.baddbmm_(spread.transpose(1, 2), image, beta=int(started))
@@ -192,44 +204,43 @@ def _count(side: int, k: int) -> int:
     return -(-side // (7 - k))
 
 
-def _pixels(y: Tensor, k: int) -> Tensor:
+def _pixels(y: Tensor, k: int, s: int) -> Tensor:
     """A result [s n, o, h, w] in tiles, [s, n, r, m, q, m, o], zeros behind its borders."""
     (n, o, h, w), m = y.shape, 7 - k
     rows, columns = _count(h, k), _count(w, k)
     if (m * rows, m * columns) != (h, w):
         y = F.pad(y, (0, m * columns - w, 0, m * rows - h))
-    return y.permute(0, 2, 3, 1).contiguous().view(shares(n), -1, rows, m, columns, m, o)
+    return y.permute(0, 2, 3, 1).contiguous().view(s, n // s, rows, m, columns, m, o)
 
 
-def _cut(n: int, rows: int, columns: int) -> tuple[int, int]:
-    """How many images of each part of n, and how many of their rows of tiles, make a strip."""
-    s = shares(n)
+def _cut(n: int, s: int, rows: int, columns: int) -> tuple[int, int]:
+    """How many images of each of s parts of n, and how many of their rows of tiles, make a strip."""
     return max(1, min(n // s, STRIP // (2 * s * rows * columns))), max(1, min(rows, STRIP // (s * columns)))
 
 
-def _tiles(n: int, rows: int, columns: int) -> int:
+def _tiles(n: int, s: int, rows: int, columns: int) -> int:
     """Tiles of a strip."""
-    images, some = _cut(n, rows, columns)
-    return shares(n) * images * some * columns
+    images, some = _cut(n, s, rows, columns)
+    return s * images * some * columns
 
 
-def _cuts(n: int, rows: int, columns: int) -> Iterator[tuple[slice, slice]]:
+def _cuts(n: int, s: int, rows: int, columns: int) -> Iterator[tuple[slice, slice]]:
     """The images of a part and the rows of tiles of every strip."""
-    images, some = _cut(n, rows, columns)
-    for first in range(0, n // shares(n), images):
+    images, some = _cut(n, s, rows, columns)
+    for first in range(0, n // s, images):
         for top in range(0, rows, some):
-            yield slice(first, min(first + images, n // shares(n))), slice(top, min(top + some, rows))
+            yield slice(first, min(first + images, n // s)), slice(top, min(top + some, rows))
 
 
-def _strips(x: Tensor, spare: Tensor, k: int, padding: int) -> Iterator[tuple[slice, slice, Tensor]]:
+def _strips(x: Tensor, spare: Tensor, k: int, padding: int, s: int) -> Iterator[tuple[slice, slice, Tensor]]:
     """Cut x [s n, c, h, w] into strips: the images and rows of tiles that each covers, and its tiles' pixels [s, 6, 6, ..., c], in ``spare``."""
-    (n, c), m, s = x.shape[:2], 7 - k, shares(len(x))
+    (n, c), m = x.shape[:2], 7 - k
     rows, columns = (_count(side + 2 * padding - k + 1, k) for side in x.shape[2:])
-    images, some = _cut(n, rows, columns)
+    images, some = _cut(n, s, rows, columns)
     padded = x.new_zeros(s, images, m * some + k - 1, max(m * columns + k - 1, x.shape[3] + padding), c)
     pixels = x.permute(0, 2, 3, 1).view(s, n // s, *x.shape[2:], c)  # s n h w c
     half, step, line = padded.stride()[:3]
-    for which, lines in _cuts(n, rows, columns):
+    for which, lines in _cuts(n, s, rows, columns):
         shown, count = which.stop - which.start, lines.stop - lines.start
         _window(pixels[:, which], m * lines.start - padding, padding, padded[:, :shown, : m * count + k - 1])
         tiles = _middle(spare, 36 * s * shown * count * columns * c).view(s, 6, 6, shown, count, columns, c)

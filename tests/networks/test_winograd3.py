@@ -71,11 +71,11 @@ def test_without_padding_it_equals_the_plain_one_too(n: int, height: int, width:
 
 @pytest.mark.usefixtures("two_threads")
 def test_two_threads_take_a_half_each_and_change_nothing() -> None:
-    assert [winograd3.shares(n) for n in (1, 2, 7, 8)] == [1, 2, 1, 2]
+    assert [winograd3.shares(n, 8, 8, (16, 16)) for n in (1, 2, 7, 8)] == [1, 2, 1, 2] and winograd3.shares(8, 2, 2, (256, 256)) == 1
     x, kernel, bias, y = _tensors(6, 24, 20)
     halved = winograd3.convolve(x, kernel, bias), winograd3.adjoint(y, kernel), winograd3.kernel_gradient(x, y)
     torch.set_num_threads(1)
-    assert winograd3.shares(6) == 1
+    assert winograd3.shares(6, 6, 5, (5, 3)) == 1
     whole = winograd3.convolve(x, kernel, bias), winograd3.adjoint(y, kernel), winograd3.kernel_gradient(x, y)
     torch.testing.assert_close(halved, whole, rtol=1e-11, atol=1e-11)
 

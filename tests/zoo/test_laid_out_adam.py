@@ -56,8 +56,9 @@ def test_only_what_lies_channels_last_is_turned() -> None:
 @pytest.mark.parametrize("optimizer", [Adam(lr=0.1), RMSprop(lr=0.1), SGD(lr=0.1)])
 def test_what_is_kept_of_a_kernel_does_not_outlive_its_move(optimizer: Adam | RMSprop | SGD) -> None:
     kernel = nn.Parameter(torch.randn(128, 128, 3, 3).contiguous(memory_format=torch.channels_last))
-    kernel.grad, move, held = torch.ones_like(kernel), optimizer.build([kernel]), winograd3.factors(kernel)
-    assert winograd3.factors(kernel) is held
+    x = torch.empty(1, 128, 8, 8)
+    kernel.grad, move, held = torch.ones_like(kernel), optimizer.build([kernel]), winograd3.factors(kernel, x)
+    assert winograd3.factors(kernel, x) is held
     move.step()
-    assert torch.equal(winograd3.factors(kernel), winograd3.factors(kernel.detach().clone()))
-    assert not torch.equal(winograd3.factors(kernel), held)
+    assert torch.equal(winograd3.factors(kernel, x), winograd3.factors(kernel.detach().clone(), x))
+    assert not torch.equal(winograd3.factors(kernel, x), held)
