@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from saddlepoint.errors import SaddlepointError
-from saddlepoint.training.storage import append_line, read_lines, write_bytes
+from saddlepoint.training.storage import append_line, drop_cut_line, read_lines, write_bytes
 
 Job = dict[str, Any]
 Record = dict[str, Any]
@@ -28,15 +28,15 @@ def run_missing(
     Args:
         work: a function of a module, so that another process can find it; job -> what is to be kept, plain JSON.
         jobs: plain JSON values, everything that the outcome depends on.
-        path: of the file; a line {"job": ..., ...} for each finished job. A line that a crash cut off is dropped.
+        path: of the file; a line {"job": ..., ...} for each finished job. A line that a crash cut off is dropped. Several commands may share it.
         processes: at once, each computing in one thread; 1: in this process.
         show: called with (done, all, record) after each.
     Returns:
         The records of ``jobs``, in their order, whenever they were made.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    drop_cut_line(path)
     known = {_key(record["job"]): record for record in read_lines(path)}
-    write_bytes(path, "".join(json.dumps(record) + "\n" for record in known.values()).encode())
     missing = [job for job in jobs if _key(job) not in known]
     for job, result in _results(work, missing, processes):
         record = {"job": job} | result

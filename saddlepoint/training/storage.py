@@ -68,6 +68,15 @@ def append_line(path: Path, record: dict[str, Any]) -> None:
         file.write(json.dumps(record) + "\n")
 
 
+def drop_cut_line(path: Path) -> None:
+    """Drop a last line that a crash cut off, so that what is appended begins a new one; a file that is not there is made, empty."""
+    with refusals(path), open(path, "ab+") as file:
+        file.seek(0)
+        whole = file.read().rfind(b"\n") + 1
+        if whole < file.tell():
+            file.truncate(whole)
+
+
 def sync_file(path: Path) -> None:
     """Flush a file's content to the disk, if it exists."""
     if path.exists():

@@ -15,6 +15,7 @@ from saddlepoint.games.player import Adam
 from saddlepoint.studies import toyruns, toys
 from saddlepoint.studies.pool import run_missing
 from saddlepoint.studies.toyruns import Arm, Protocol, arms, configuration, jobs, measure, real_points, train_arm
+from saddlepoint.training.storage import read_lines
 from saddlepoint.zoo.catalogue import list_recipes
 
 TINY = Protocol(updates=2, width=8, batch=16)
@@ -22,6 +23,20 @@ TINY = Protocol(updates=2, width=8, batch=16)
 
 def double(job):
     return {"twice": 2 * job["value"]}
+
+
+def test_two_commands_may_share_a_file(tmp_path):
+    path = tmp_path / "runs.jsonl"
+
+    def beside(job):
+        run_missing(double, [{"value": 7}], path)  # another command begins and ends while this one works
+        return double(job)
+
+    run_missing(beside, [{"value": 1}, {"value": 2}], path)
+    with path.open("a") as file:
+        file.write('{"job": {"value": 3}, "tw')  # a crash
+    run_missing(double, [{"value": 8}], path)
+    assert [record["job"]["value"] for record in read_lines(path)] == [7, 1, 2, 8]
 
 
 def test_finished_jobs_are_not_done_again(tmp_path):
