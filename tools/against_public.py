@@ -15,7 +15,8 @@
 Each side is a process of its own, so that neither's memory or threads disturb the other; a line is one round of each. Widths, batch, optimiser and
 turns are the public code's: DCGAN 64x64x3, z 100, widths 64, batch 64, fakes shared; SNGAN and WGAN-GP 32x32x3, batch 64, five D turns and one G
 turn, Adam 2e-4 (0, 0.9). Ours is a round of the engine, with its reading, drawing and logging. --cpu-seconds counts the process's own seconds
-in one thread, for a machine that does other things too.
+in one thread, for a machine that does other things too. Without it each pair says whether the two processors shared a cache just after it
+(saddlepoint.studies.ceiling.handover): on a virtual machine that changes from one second to the next.
 """
 
 from __future__ import annotations
@@ -191,6 +192,14 @@ def ask(side: subprocess.Popen[str]) -> float:
     return float(side.stdout.readline())
 
 
+def distance() -> str:
+    """How far apart the two processors are just now."""
+    from saddlepoint.studies.ceiling import handover
+
+    found = handover()
+    return "not two" if found is None else f"{'near' if found < 2 else 'distant'} ({found:.1f})"
+
+
 def main() -> None:
     """Alternate the two sides and print every pair and the median of their ratios."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -212,7 +221,8 @@ def main() -> None:
         seconds = [ask(side) for side in sides]
         if kind:
             measured.setdefault(kind, []).append((seconds[0], seconds[1]))
-            print(f"{kind}: public {seconds[0]:.2f} s, ours {seconds[1]:.2f} s, {seconds[0] / seconds[1]:.2f} times", flush=True)
+            near = "" if given.cpu_seconds else f"; threads {distance()}"
+            print(f"{kind}: public {seconds[0]:.2f} s, ours {seconds[1]:.2f} s, {seconds[0] / seconds[1]:.2f} times{near}", flush=True)
     for side in sides:
         side.communicate()
     for kind, pairs in measured.items():

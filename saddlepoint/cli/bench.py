@@ -66,6 +66,7 @@ def table(result: dict[str, Any]) -> str:
         "computation": f"{result['flop_a_round'] / 1e9:.4g} GFLOP a round: matrix products and convolutions, all turns",
         "speed": _spread(result["flop_per_second"], 1e-9, "GFLOP/s"),
         "this machine": f"convolutions {ceiling['convolution'] / 1e9:.4g} GFLOP/s, matrix product {ceiling['matrix'] / 1e9:.4g} GFLOP/s",
+        **_threads(ceiling["handover"]),
         "of its convolutions": f"{100 * result['fraction']:.1f} %",
         "peak memory": f"{memory['peak'] / 2**20:.0f} MiB, of which {(memory['peak'] - memory['before']) / 2**20:.0f} MiB for the rounds",
         "on data": _share(result["data_share"]),
@@ -80,6 +81,13 @@ def table(result: dict[str, Any]) -> str:
 def _spread(values: dict[str, float], scale: float, unit: str) -> str:
     middle, least, most = (scale * values[name] for name in ("median", "min", "max"))
     return f"{middle:.4g} {unit} ({least:.4g} to {most:.4g})"
+
+
+def _threads(handover: float | None) -> dict[str, str]:
+    """The line on how near the two processors are, where there are two threads."""
+    if handover is None:
+        return {}
+    return {"its two threads": f"what the other one wrote takes {handover:.1f} times as long (1.1: processors that share a cache, 3: that do not)"}
 
 
 def _share(values: dict[str, float]) -> str:

@@ -1,7 +1,8 @@
-"""What this machine's convolutions and matrix products reach, for a round's speed to be held against."""
+"""What this machine's convolutions and matrix products reach, for a round's speed to be held against, and how near its processors are."""
 
 from __future__ import annotations
 
+import statistics
 import time
 from collections.abc import Callable
 from typing import Any
@@ -14,6 +15,7 @@ from saddlepoint.studies.flops import convolution
 # samples, channels in, channels out, side of the output, kernel, stride: the wide layers of image networks
 CONVOLUTIONS = ((16, 128, 128, 32, 3, 1), (32, 64, 128, 16, 4, 2), (16, 256, 256, 16, 3, 1))
 MATRIX = 2048
+HANDED_OVER, HANDOVERS = 2**21, 40  # float32 numbers, 8 MiB: more than a processor's own caches, less than those that processors share; repeats
 LAYOUTS = {"channels_last": torch.channels_last, "contiguous": torch.contiguous_format}
 
 
@@ -26,7 +28,8 @@ def machine_ceiling(device: torch.device, dtype: torch.dtype, *, repeats: int = 
         repeats: timed runs of each case, after one that is not timed; the fastest counts.
         scale: factor on the samples of each case; accelerators need more than processors to be filled.
     Returns:
-        flop_per_second by case, "convolution": the best of the convolutions, "matrix": of the matrix product.
+        flop_per_second by case, "convolution": the best of the convolutions, "matrix": of the matrix product,
+        "handover": of :func:`handover`, on a processor.
     """
     cases: dict[str, tuple[Callable[[], Any], int]] = {}
     for n, c, o, side, kernel, stride in CONVOLUTIONS:
@@ -37,7 +40,29 @@ def machine_ceiling(device: torch.device, dtype: torch.dtype, *, repeats: int = 
     cases["matrix"] = (lambda: a @ b, 2 * MATRIX**3)
     speeds = {name: flop / _fastest(run, repeats, device) for name, (run, flop) in cases.items()}
     matrix = speeds.pop("matrix")
-    return {"convolution": max(speeds.values()), "matrix": matrix, "convolutions": speeds}
+    near = handover() if device.type == "cpu" else None
+    return {"convolution": max(speeds.values()), "matrix": matrix, "handover": near, "convolutions": speeds}
+
+
+def handover() -> float | None:
+    """How many times as long two threads take over numbers half of which the other one wrote last; None unless there are two threads.
+
+    About 1.1 where the two processors share a cache and about 3 where they do not. Which two processors a virtual machine runs on can change from one
+    second to the next, and with it the time of everything that its threads hand to one another.
+    """
+    if torch.get_num_threads() != 2:
+        return None
+    numbers = torch.zeros(HANDED_OVER)
+    own: list[float] = []
+    handed: list[float] = []  # a sum is cut in the middle: over each half alone, two quarters change hands
+    for _ in range(HANDOVERS):
+        for parts, times in (([numbers], own), (list(numbers.chunk(2)), handed)):
+            numbers.add_(1)
+            start = time.perf_counter()
+            for part in parts:
+                part.add_(1)
+            times.append(time.perf_counter() - start)
+    return statistics.median(handed) / statistics.median(own)
 
 
 def _convolution(

@@ -13,7 +13,7 @@ from saddlepoint.errors import SaddlepointError, UsageError
 from saddlepoint.studies import bench as module
 from saddlepoint.studies.bench import bench, count_flop, period, time_rounds
 from saddlepoint.studies.case import open_case, random_data, start
-from saddlepoint.studies.ceiling import machine_ceiling
+from saddlepoint.studies.ceiling import handover, machine_ceiling
 from saddlepoint.studies.footprint import measure
 from saddlepoint.zoo.catalogue import list_recipes
 
@@ -78,10 +78,23 @@ def test_the_ceiling_is_of_the_best_convolution(monkeypatch):
     assert found["matrix"] > 0
 
 
+def test_handing_over_is_measured_between_two_threads(monkeypatch):
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        assert handover() > 0.5
+        torch.set_num_threads(1)
+        assert handover() is None
+    finally:
+        torch.set_num_threads(threads)
+
+
 @pytest.fixture
 def quick(monkeypatch):
     """The parts that take long, and have tests of their own, give fixed answers."""
-    monkeypatch.setattr(module, "machine_ceiling", lambda *_, **__: {"convolution": 1e11, "matrix": 2e11, "convolutions": {"a": 1e11}})
+    monkeypatch.setattr(
+        module, "machine_ceiling", lambda *_, **__: {"convolution": 1e11, "matrix": 2e11, "handover": 3.1, "convolutions": {"a": 1e11}}
+    )
     monkeypatch.setattr(module, "measure_memory", lambda *_: {"peak": 300 * 2**20, "before": 200 * 2**20})
 
 
@@ -103,6 +116,7 @@ def test_the_verb_prints_a_table_or_json(quick, capsys):
     out = capsys.readouterr().out
     assert "dcgan small, batch 4, random image 3x16x16" in out
     assert "convolutions 100 GFLOP/s, matrix product 200 GFLOP/s" in out
+    assert "its two threads      what the other one wrote takes 3.1 times as long" in out
     assert "300 MiB, of which 100 MiB for the rounds" in out
 
 
