@@ -62,6 +62,7 @@ def open_array_file(path: Path, request: Request, key: str | None = None) -> Arr
     check_square(images, str(path), request.resolution)
     dataset = image_dataset(request, images, classes, class_names)
     dataset.splits = idx.splits_of(path)
+    dataset.sizes = {(images.shape[3], images.shape[2]): len(images)}
     return dataset
 
 

@@ -39,6 +39,7 @@ class ArrayDataset:
 
     Attributes:
         splits: rows of "train" and "test" where the data's authors chose them; empty where the split is ours (:func:`split_rows`).
+        sizes: how many images were stored at which width and height, before they were brought to one size; empty where nothing says it.
 
     >>> spec = DataSpec(name="three", kind="points", shape=(1,), num_records=3, fields=("point",))
     >>> data = ArrayDataset({"point": torch.tensor([[0.0], [1.0], [2.0]])}, spec)
@@ -70,6 +71,7 @@ class ArrayDataset:
         self.notes = tuple(notes)
         self.blocks = blocks
         self.splits: dict[str, Tensor] = {}
+        self.sizes: dict[tuple[int, int], int] = {}
         self._fields = dict(fields)
         self._rows: Tensor | None = None
 

@@ -12,8 +12,8 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -25,7 +25,7 @@ from saddlepoint.data.images import Pixels
 from saddlepoint.data.mapping import mapped
 from saddlepoint.errors import StorageError
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass
@@ -38,6 +38,7 @@ class Packed:
         labels: n classes, or empty.
         notes: what the user is told each time the data is opened.
         content_hash: of images and labels.
+        sizes: how many images were stored at which width and height, before they were brought to one; empty where they are of no files.
     """
 
     images: Tensor
@@ -45,6 +46,7 @@ class Packed:
     labels: list[int]
     notes: list[str]
     content_hash: str
+    sizes: dict[tuple[int, int], int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,7 @@ class _Index:
     labels: list[int]
     notes: list[str]
     content_hash: str
+    sizes: list[list[int]]
 
 
 def cache_root() -> Path:
@@ -82,7 +85,8 @@ def read_pack(key: str) -> Packed | None:
     if size != count or index.format != FORMAT:
         return None
     images = mapped(folder / "images.bin", torch.uint8, index.shape)
-    return Packed(images=images, names=index.names, labels=index.labels, notes=index.notes, content_hash=index.content_hash)
+    sizes = {(width, height): count for width, height, count in index.sizes}
+    return Packed(images=images, names=index.names, labels=index.labels, notes=index.notes, content_hash=index.content_hash, sizes=sizes)
 
 
 class PackWriter:
@@ -115,11 +119,12 @@ class PackWriter:
         with storing():
             self._file.write(data)
 
-    def finish(self, *, names: list[str], labels: list[int], notes: list[str]) -> Packed:
+    def finish(self, *, names: list[str], labels: list[int], notes: list[str], sizes: Mapping[tuple[int, int], int] | None = None) -> Packed:
         """Close the pack, put it in its place and open it."""
         assert self.shape is not None and self._count == len(names)
         self._digest.update(json.dumps([self._count, *self.shape, labels]).encode())
-        index = _Index(FORMAT, [self._count, *self.shape], names, labels, notes, self._digest.hexdigest()[:16])
+        stored = [[*size, count] for size, count in (sizes or {}).items()]
+        index = _Index(FORMAT, [self._count, *self.shape], names, labels, notes, self._digest.hexdigest()[:16], stored)
         with storing():
             self._sync()
             with (self._aside / "pack.json").open("w", encoding="utf-8") as file:

@@ -111,7 +111,11 @@ def open_with(found: Found, metadata: Metadata | None, name: str, resolution: Re
     dataset = open_found(found, name, resolution, channels)
     for note in metadata.notes if metadata else ():
         log.warning(note)
-    return dataset if metadata is None else attach(dataset, metadata)
+    if metadata is None:
+        return dataset
+    attached = attach(dataset, metadata)
+    attached.sizes = dataset.sizes
+    return attached
 
 
 def open_found(
@@ -152,7 +156,9 @@ def open_found(
         content_hash=packed.content_hash,
         fields=("image", *labels),
     )
-    return ArrayDataset({"image": packed.images} | labels, spec, names=packed.names, notes=packed.notes)
+    dataset = ArrayDataset({"image": packed.images} | labels, spec, names=packed.names, notes=packed.notes)
+    dataset.sizes = packed.sizes
+    return dataset
 
 
 def find_images(root: Path) -> Found:
@@ -220,8 +226,9 @@ def _pack(found: Found, key: str, resolution: Resolution | None, channels: int |
     damage = Damage(found.root, len(found.paths))
     headers = dict(_on_all_cores(found, range(len(found.paths)), read_header, damage))
     damage.check()
+    sizes = Counter((header.width, header.height) for header in headers.values())
     if resolution is None:
-        check_sizes(found.root, Counter((header.width, header.height) for header in headers.values()), wide)
+        check_sizes(found.root, sizes, wide)
     depth = channels or (1 if all(header.grey for header in headers.values()) else 3)
     names, labels = [], []
     with PackWriter(key) as writer:
@@ -233,7 +240,7 @@ def _pack(found: Found, key: str, resolution: Resolution | None, channels: int |
             if len(names) % CHUNK == 0:
                 damage.check()
         damage.check()
-        return writer.finish(names=names, labels=labels if found.labels is not None else [], notes=_notes(found, headers, damage))
+        return writer.finish(names=names, labels=labels if found.labels is not None else [], notes=_notes(found, headers, damage), sizes=sizes)
 
 
 def _on_all_cores(found: Found, rows: Sequence[int], read: Callable[[Path | IO[bytes]], Result], damage: Damage) -> Iterator[tuple[int, Result]]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import logging
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
@@ -28,10 +29,12 @@ from saddlepoint.data.images import Pixels, Resolution, fitted, size_of, upright
 from saddlepoint.data.records import DataSpec
 from saddlepoint.data.registry import DataCard, Request, source
 from saddlepoint.data.shipped import open_digits, open_emoji
+from saddlepoint.data.sizes import brought_together, check_alike, check_packed
 from saddlepoint.draws import derive_seed
 from saddlepoint.errors import DataError, UsageError
 
 FOLDERS = (("A", "B"), ("trainA", "trainB"), ("a", "b"))
+log = logging.getLogger("saddlepoint")
 Open = Callable[[str, Request], ArrayDataset]
 
 
@@ -63,13 +66,8 @@ def open_pairs(place: str, request: Request, open: Open) -> ArrayDataset:
     sides = _sides(place)
     if sides is None:
         return _side_by_side(Path(place).expanduser(), request)
-    one, other = (open(side, request) for side in sides)
-    rows = _matching(one, other)
-    if one.spec.shape[1:] != other.spec.shape[1:]:
-        raise DataError(
-            f"{sides[0]} and {sides[1]} are of {_size(one)} and {_size(other)} pixels. Bring both to one size: --resolution 64, for example."
-        )
-    return _joined(request.name, one, other, "partner", *rows)
+    one, other, notes = _opened(sides, request, open)
+    return _joined(request.name, one, other, "partner", *_matching(one, other), notes=notes)
 
 
 def open_domains(place: str, request: Request, open: Open) -> ArrayDataset:
@@ -77,16 +75,30 @@ def open_domains(place: str, request: Request, open: Open) -> ArrayDataset:
 
     The larger side counts the records; record i holds the i-th of it and one of the other side, chosen once and for all by a shuffle. The losses of
     unpaired translation look at one side at a time, so which two share a record does not matter.
+
+    Raises:
+        DataError: for one folder without sub-folders A and B, or sides of different sizes where none was asked for.
     """
     sides = _sides(place)
     if sides is None:
         raise DataError(f"{place} has no sub-folders A and B. Name two folders: domains:FIRST+SECOND.")
-    one, other = (open(side, request) for side in sides)
+    one, other, notes = _opened(sides, request, open)
     count = max(len(one), len(other))
     rng = torch.Generator().manual_seed(derive_seed("domains"))
     orders = torch.arange(count) % len(one), torch.randperm(count, generator=rng) % len(other)
-    joined = _joined(request.name, one, other, "other", *orders)
+    joined = _joined(request.name, one, other, "other", *orders, notes=notes)
     return _labelled(joined, (one, other), orders)
+
+
+def _opened(sides: tuple[str, str], request: Request, open: Open) -> tuple[ArrayDataset, ArrayDataset, tuple[str, ...]]:
+    """Both sides at one size, and what is told of how they came to it."""
+    check_packed(sides)
+    one, other = (open(side, request) for side in sides)
+    check_alike(sides, one, other)
+    notes = brought_together(sides, one, other, request.resolution)
+    for note in notes:
+        log.warning(note)
+    return one, other, notes
 
 
 def _labelled(joined: ArrayDataset, sides: tuple[ArrayDataset, ArrayDataset], orders: tuple[Tensor, Tensor]) -> ArrayDataset:
@@ -160,11 +172,7 @@ def _stem(name: str) -> str:
     return str(PurePosixPath(name).with_suffix(""))
 
 
-def _size(data: ArrayDataset) -> str:
-    return f"{data.spec.shape[-1]}x{data.spec.shape[-2]}"
-
-
-def _joined(name: str, one: ArrayDataset, other: ArrayDataset, field: str, first: Tensor, second: Tensor) -> ArrayDataset:
+def _joined(name: str, one: ArrayDataset, other: ArrayDataset, field: str, first: Tensor, second: Tensor, *, notes: tuple[str, ...]) -> ArrayDataset:
     """Records of both sides, each in its order."""
     for side in (one, other):
         if side.spec.kind != "image":
@@ -181,7 +189,7 @@ def _joined(name: str, one: ArrayDataset, other: ArrayDataset, field: str, first
     )
     fields = {"image": Reordered(one.column("image"), first), field: Reordered(other.column("image"), second)}
     names = tuple(one.names[row] for row in first.tolist()) if one.names else ()
-    return ArrayDataset(fields, spec, names=names, notes=(*one.notes, *other.notes))  # type: ignore[arg-type]
+    return ArrayDataset(fields, spec, names=names, notes=(*one.notes, *other.notes, *notes))  # type: ignore[arg-type]
 
 
 def _side_by_side(root: Path, request: Request) -> ArrayDataset:

@@ -73,7 +73,9 @@ def open_stream(urls: list[str], request: Request) -> ArrayDataset:
         shapes={"attributes": (len(about["attribute_names"]),)} if "attributes" in fields else {},
     )
     names = {"captions": tuple(about["captions"]), "attribute_names": tuple(about["attribute_names"])}
-    return ArrayDataset(fields, spec, notes=notes, blocks=blocks, **names)  # type: ignore[arg-type]
+    dataset = ArrayDataset(fields, spec, notes=notes, blocks=blocks, **names)  # type: ignore[arg-type]
+    dataset.sizes = {(w, h): count for w, h, count in about["sizes"]}
+    return dataset
 
 
 class Streamed:
