@@ -29,11 +29,10 @@ from saddlepoint.data.images import Pixels, Resolution, fitted, size_of, upright
 from saddlepoint.data.records import DataSpec
 from saddlepoint.data.registry import DataCard, Request, source
 from saddlepoint.data.shipped import open_digits, open_emoji
-from saddlepoint.data.sizes import brought_together, check_alike, check_packed
+from saddlepoint.data.sides import brought_together, check_alike, check_packed, sides_in
 from saddlepoint.draws import derive_seed
-from saddlepoint.errors import DataError, UsageError
+from saddlepoint.errors import DataError
 
-FOLDERS = (("A", "B"), ("trainA", "trainB"), ("a", "b"))
 log = logging.getLogger("saddlepoint")
 Open = Callable[[str, Request], ArrayDataset]
 
@@ -63,11 +62,13 @@ def open_pairs(place: str, request: Request, open: Open) -> ArrayDataset:
     Raises:
         DataError: for a side without its partner, sides of different sizes, or images that are not twice as wide as high.
     """
-    sides = _sides(place)
+    sides = sides_in(place)
     if sides is None:
         return _side_by_side(Path(place).expanduser(), request)
-    one, other, notes = _opened(sides, request, open)
-    return _joined(request.name, one, other, "partner", *_matching(one, other), notes=notes)
+    one, other = _opened(sides, request, open)
+    rows = _matching(one, other)
+    check_alike(sides, one, other)
+    return _joined(request.name, one, other, "partner", *rows, notes=_told(sides, one, other, request))
 
 
 def open_domains(place: str, request: Request, open: Open) -> ArrayDataset:
@@ -79,26 +80,29 @@ def open_domains(place: str, request: Request, open: Open) -> ArrayDataset:
     Raises:
         DataError: for one folder without sub-folders A and B, or sides of different sizes where none was asked for.
     """
-    sides = _sides(place)
+    sides = sides_in(place)
     if sides is None:
         raise DataError(f"{place} has no sub-folders A and B. Name two folders: domains:FIRST+SECOND.")
-    one, other, notes = _opened(sides, request, open)
+    one, other = _opened(sides, request, open)
+    check_alike(sides, one, other)
     count = max(len(one), len(other))
     rng = torch.Generator().manual_seed(derive_seed("domains"))
     orders = torch.arange(count) % len(one), torch.randperm(count, generator=rng) % len(other)
-    joined = _joined(request.name, one, other, "other", *orders, notes=notes)
+    joined = _joined(request.name, one, other, "other", *orders, notes=_told(sides, one, other, request))
     return _labelled(joined, (one, other), orders)
 
 
-def _opened(sides: tuple[str, str], request: Request, open: Open) -> tuple[ArrayDataset, ArrayDataset, tuple[str, ...]]:
-    """Both sides at one size, and what is told of how they came to it."""
+def _opened(sides: tuple[str, str], request: Request, open: Open) -> tuple[ArrayDataset, ArrayDataset]:
     check_packed(sides)
-    one, other = (open(side, request) for side in sides)
-    check_alike(sides, one, other)
+    return open(sides[0], request), open(sides[1], request)
+
+
+def _told(sides: tuple[str, str], one: ArrayDataset, other: ArrayDataset, request: Request) -> tuple[str, ...]:
+    """What is told of how both sides came to one size, written once more into the notes."""
     notes = brought_together(sides, one, other, request.resolution)
     for note in notes:
         log.warning(note)
-    return one, other, notes
+    return notes
 
 
 def _labelled(joined: ArrayDataset, sides: tuple[ArrayDataset, ArrayDataset], orders: tuple[Tensor, Tensor]) -> ArrayDataset:
@@ -129,22 +133,6 @@ def _meanings(sides: tuple[ArrayDataset, ArrayDataset], orders: tuple[Tensor, Te
         return {}
     numbers = [torch.tensor([shared.get(stem, -1) for stem in names]) for names in stems]
     return {name: own[order] for name, own, order in zip(("meaning", "other_meaning"), numbers, orders, strict=True)}
-
-
-def _sides(place: str) -> tuple[str, str] | None:
-    """The two sides that a place names, or holds as sub-folders; None where it is one folder."""
-    if "+" in place and not Path(place).expanduser().exists():
-        parts = place.split("+")
-        if len(parts) != 2 or not all(parts):
-            raise UsageError(f"Two sides are written FIRST+SECOND; {place!r} came.")
-        return parts[0], parts[1]
-    path = Path(place).expanduser()
-    if not path.is_dir():
-        raise DataError(f"There is no folder {place}. Check the path, or name two: FIRST+SECOND.")
-    for names in FOLDERS:
-        if all((path / name).is_dir() for name in names):
-            return str(path / names[0]), str(path / names[1])
-    return None
 
 
 def _matching(one: ArrayDataset, other: ArrayDataset) -> tuple[Tensor, Tensor]:

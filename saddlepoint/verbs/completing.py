@@ -16,7 +16,7 @@ from torch import Tensor
 
 from saddlepoint.errors import DataError, UsageError
 from saddlepoint.games.completing import Completes
-from saddlepoint.verbs.translating import check_written, jobs_of, read_image, write_image
+from saddlepoint.verbs.translating import check_written, jobs_of, read_image, why_unread, write_image
 from saddlepoint.verbs.using import load
 
 
@@ -118,8 +118,8 @@ def _hole(mask: str | Path | None, name: str, x: Tensor, game: Any) -> Tensor:
     try:
         with Image.open(path) as image:
             values = np.asarray(image.convert("L"))
-    except OSError as error:
-        raise DataError(f"The mask {path} cannot be read as an image: {error}. Draw it in black and white.") from error
+    except Exception as error:  # a damaged file may make any decoder raise anything
+        raise DataError(f"The mask {path} cannot be read as an image: {why_unread(error)}. Draw it in black and white.") from error
     if values.shape != (h, w):
         raise DataError(f"The mask {path} has {values.shape[1]}x{values.shape[0]} pixels, {name} {w}x{h}. Draw one of the same size.")
     if not (values > 127).any():

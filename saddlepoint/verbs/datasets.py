@@ -22,15 +22,20 @@ def check_data(path: str | Path, *, show: Show | None = None) -> dict[str, Any]:
         show: called with (files done, all).
     Returns:
         The fields of :class:`saddlepoint.data.check.Report`, or of :class:`saddlepoint.data.check_records.RecordsReport` of data that are no images;
-        "recipe", "why" and the "command" that begins a training (None where nothing can be trained); and "lines", the report for people.
+        "recipe", "why" and the "command" that begins a training (None where nothing can be trained); and "lines", the report for people. Of two sides
+        (pairs:, domains:) "sides", the fields of each by its name, in place of the fields.
     Raises:
         DataError: if there is nothing to look at.
         UsageError: for an unknown name.
     """
     from saddlepoint.data.check import Report, check_any, lines_of
+    from saddlepoint.data.sides import sides_of
     from saddlepoint.training.machine import pick_device
     from saddlepoint.verbs.choosing import choose_recipe, recipe_for
 
+    sides = sides_of(str(path))
+    if sides is not None:
+        return _check_sides(str(path), sides, show)
     report = check_any(path, show)
     found = dataclasses.asdict(report) | {"recipe": None, "why": None, "command": None, "lines": lines_of(report)}
     begin, resolution = None, None
@@ -47,6 +52,26 @@ def check_data(path: str | Path, *, show: Show | None = None) -> dict[str, Any]:
         found |= {"recipe": recipe, "why": why, "command": command}
         found["lines"].append(f"Begin with {recipe}: {command} ({why})")
     return found
+
+
+def _check_sides(path: str, sides: tuple[str, str], show: Show | None) -> dict[str, Any]:
+    """Each side by itself, and what both are good for: they are opened together, so what does not fit is said."""
+    from saddlepoint.data.check import Report, check_any, lines_of
+    from saddlepoint.verbs.choosing import choose_recipe
+
+    reports = [check_any(side, show) for side in sides]
+    images = [report for report in reports if isinstance(report, Report)]
+    alone = [dataclasses.replace(report, advice=report.advice[:-1]) for report in images]  # the last is the side's own resolution
+    resolution = max(16, min((report.resolution for report in images), default=16))
+    choice = choose_recipe(path, resolution=resolution)
+    command = shlex.join(["saddlepoint", "train", choice.recipe, "--data", path, "--resolution", str(resolution), "--out", "runs/first"])
+    return {
+        "sides": {side: dataclasses.asdict(report) for side, report in zip(sides, reports, strict=True)},
+        "recipe": choice.recipe,
+        "why": choice.reasons[1],
+        "command": command,
+        "lines": [*(line for report in alone for line in lines_of(report)), f"Begin with {choice.recipe}: {command} ({choice.reasons[1]})"],
+    }
 
 
 def convert_data(

@@ -12,12 +12,13 @@ from torch import Tensor
 
 from saddlepoint.data.images import resolution_of
 from saddlepoint.data.records import to_device
-from saddlepoint.data.sources import open_data
+from saddlepoint.data.sources import of_sequences, open_data
 from saddlepoint.draws import Draws, use
 from saddlepoint.errors import UsageError
 from saddlepoint.evaluation.grid import image_grid, to_uint8
 from saddlepoint.games.autoencoding import Encodes, Reconstructs
 from saddlepoint.training.storage import write_bytes
+from saddlepoint.verbs.choosing import holds_points
 from saddlepoint.verbs.using import load
 
 CHUNK = 64
@@ -88,7 +89,12 @@ def _open(run: str | Path, data: str, num: int | None, checkpoint: str, able: ty
     if not isinstance(game, able):
         raise UsageError(f"A run of {opened.about['recipe']} {words}")
     shape = opened.about["data"]["shape"]
+    none = f"{data} holds no images; a run of {opened.about['recipe']} looks at images of {shape[-1]}x{shape[-2]} pixels. Name some."
+    if holds_points(data) or of_sequences(data):
+        raise UsageError(none)
     dataset = open_data(data, resolution=resolution_of(shape), channels=shape[0] if shape[0] in (1, 3) else None)
+    if dataset.spec.kind != "image":
+        raise UsageError(none)
     rows = torch.arange(len(dataset))[:num]
     records = dataset.records(rows)
     return game, to_device({"image": records["image"]}, "cpu", next(game.parameters()).dtype).x, records.get("label")
@@ -103,7 +109,7 @@ def _in_pieces(look: Any, images: Tensor) -> Tensor:
 def _check(out: str | Path | None, endings: str) -> None:
     """Refuse a file that could not be written, before anything is computed for it."""
     if out is not None and Path(out).suffix not in endings.split(" or "):
-        raise UsageError(f"This is written as {endings}; {out} is neither. Choose another --out.")
+        raise UsageError(f"This is written as {endings}; {out} is not. Choose another --out.")
 
 
 def _write(out: Path, content: bytes) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from saddlepoint.data.folder import IMAGE_SUFFIXES
@@ -177,7 +177,10 @@ def jobs_of(source: str | Path, out: str | Path) -> list[Job]:
     """Name, content and target of each image."""
     place, target = Path(source).expanduser(), Path(out).expanduser()
     if str(source) == "-":
-        return [("the standard input", io.BytesIO(sys.stdin.buffer.read()), target)]
+        content = sys.stdin.buffer.read()
+        if not content:
+            raise DataError("The standard input is empty; the bytes of one image are expected there.")
+        return [("the standard input", io.BytesIO(content), target)]
     if place.is_file():
         inside = str(out) != "-" and (target.is_dir() or not target.suffix)
         return [(str(place), place, target / f"{place.stem}.png" if inside else target)]
@@ -198,10 +201,15 @@ def read_image(name: str, stream: Path | io.BytesIO, channels: int, game: Game) 
     try:
         pixels = np.array(upright(stream, channels))
     except Exception as error:
-        raise DataError(f"{name} cannot be read as an image: {error}. Take it out, or convert it.") from error
+        raise DataError(f"{name} cannot be read as an image: {why_unread(error)}. Take it out, or convert it.") from error
     if min(pixels.shape[:2]) < 2:
         raise DataError(f"{name} has {pixels.shape[1]}x{pixels.shape[0]} pixels; sides of 2 or more are needed.")
     return as_tensor(pixels, game)
+
+
+def why_unread(error: Exception) -> str:
+    """Why an image cannot be read, in a few words."""
+    return "it is of no known format" if isinstance(error, UnidentifiedImageError) else str(error)
 
 
 def as_tensor(pixels: NDArray[np.uint8], game: Game) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +69,8 @@ def _restorable(run: Run) -> Game:
         DataError: if the data are gone or changed, and this game cannot be built without them.
     """
     try:
-        return load_game(run)[0]
+        with _untold():
+            return load_game(run)[0]
     except (DataError, UsageError) as gone:
         entry, spec = find_recipe(run.about["recipe"]), AbsentData.described(run.about["data"]).spec
         try:
@@ -78,6 +79,16 @@ def _restorable(run: Run) -> Game:
             raise gone from None
         log.warning(f"{spec.name}, the data of {run.folder}, are gone or have changed; what was learnt is used without them.")
         return game
+
+
+@contextlib.contextmanager
+def _untold() -> Iterator[None]:
+    """While inside, nothing is written of data that are opened only to build the networks for them: it was told when they were trained on."""
+    before, log.disabled = log.disabled, True
+    try:
+        yield
+    finally:
+        log.disabled = before
 
 
 def sample(

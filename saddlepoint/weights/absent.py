@@ -24,7 +24,8 @@ class AbsentData:
         """As a run's description says."""
         known = [field.name for field in dataclasses.fields(DataSpec) if field.name in about]
         values: dict[str, Any] = {name: tuple(about[name]) if isinstance(about[name], list) else about[name] for name in known}
-        return cls(DataSpec(**values))
+        shapes = {name: tuple(shape) for name, shape in values.get("shapes", {}).items()}
+        return cls(DataSpec(**values | {"shapes": shapes}))
 
     def __len__(self) -> int:
         """None are here."""

@@ -1,17 +1,51 @@
-"""Two sides of one data set are brought to one size: what is told of that, and what cannot be."""
+"""The two sides of data whose records hold two images: where they lie, and how they are brought to one size."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from saddlepoint.data.arrays import ArrayDataset
+from saddlepoint.data.arrays import SPLITS, ArrayDataset
 from saddlepoint.data.images import Resolution, size_of
 from saddlepoint.data.packed import is_packed, open_packed
 from saddlepoint.data.registry import SOURCES
-from saddlepoint.errors import DataError
+from saddlepoint.errors import DataError, UsageError
 
+FOLDERS = (("A", "B"), ("trainA", "trainB"), ("a", "b"))
 Sizes = Mapping[tuple[int, int], int]  # how many images are stored at a width and a height
+
+
+def sides_of(text: str) -> tuple[str, str] | None:
+    """The two sides of data named pairs:... or domains:..., each as it is named by itself; None of other data, and of images side by side."""
+    kind, _, place = text.partition(":")
+    whole, _, split = place.rpartition(":")
+    if kind not in ("pairs", "domains"):
+        return None
+    sides = sides_in(whole if split in SPLITS else place)
+    return sides if sides is None or split not in SPLITS else (f"{sides[0]}:{split}", f"{sides[1]}:{split}")
+
+
+def sides_in(place: str) -> tuple[str, str] | None:
+    """The two sides that a place names, or holds as sub-folders; None where it is one folder.
+
+    Args:
+        place: what stands behind "pairs:" or "domains:".
+    Raises:
+        UsageError: for more sides than two, or one without a name.
+        DataError: if it is no folder.
+    """
+    if "+" in place and not Path(place).expanduser().exists():
+        parts = place.split("+")
+        if len(parts) != 2 or not all(parts):
+            raise UsageError(f"Two sides are written FIRST+SECOND; {place!r} came.")
+        return parts[0], parts[1]
+    path = Path(place).expanduser()
+    if not path.is_dir():
+        raise DataError(f"There is no folder {place}. Check the path, or name two: FIRST+SECOND.")
+    for names in FOLDERS:
+        if all((path / name).is_dir() for name in names):
+            return str(path / names[0]), str(path / names[1])
+    return None
 
 
 def check_packed(sides: Sequence[str]) -> None:
