@@ -29,7 +29,7 @@ from saddlepoint.data.images import Pixels, Resolution, fitted, size_of, upright
 from saddlepoint.data.records import DataSpec
 from saddlepoint.data.registry import DataCard, Request, source
 from saddlepoint.data.shipped import open_digits, open_emoji
-from saddlepoint.data.sides import brought_together, check_alike, check_packed, sides_in
+from saddlepoint.data.sides import brought_together, check_alike, check_sides, no_images, sides_in
 from saddlepoint.draws import derive_seed
 from saddlepoint.errors import DataError
 
@@ -93,7 +93,7 @@ def open_domains(place: str, request: Request, open: Open) -> ArrayDataset:
 
 
 def _opened(sides: tuple[str, str], request: Request, open: Open) -> tuple[ArrayDataset, ArrayDataset]:
-    check_packed(sides)
+    check_sides(sides)
     return open(sides[0], request), open(sides[1], request)
 
 
@@ -164,7 +164,7 @@ def _joined(name: str, one: ArrayDataset, other: ArrayDataset, field: str, first
     """Records of both sides, each in its order."""
     for side in (one, other):
         if side.spec.kind != "image":
-            raise DataError(f"Two images a record are needed; {side.spec.name} holds {side.spec.kind}. Name two sets of images.")
+            raise no_images(side.spec.name, side.spec.kind)
     digest = hashlib.sha256(f"{field}:{one.spec.content_hash}:{other.spec.content_hash}".encode()).hexdigest()[:16]
     spec = DataSpec(
         name=name,

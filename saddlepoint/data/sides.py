@@ -48,14 +48,22 @@ def sides_in(place: str) -> tuple[str, str] | None:
     return None
 
 
-def check_packed(sides: Sequence[str]) -> None:
-    """Refuse two packed folders of different sizes: neither can be brought to the other's.
+def no_images(name: str, kind: str) -> DataError:
+    """The line for a side that holds something else."""
+    return DataError(f"Two images a record are needed; {name} holds {kind}. Name two sets of images.")
+
+
+def check_sides(sides: Sequence[str]) -> None:
+    """Refuse sides before they are opened: sets of no images, and two packed folders of different sizes, of which neither can take the other's.
 
     Args:
         sides: names or paths.
     Raises:
         DataError: with both sizes.
     """
+    for side in sides:
+        if side in SOURCES and SOURCES[side][0].kind != "image":
+            raise no_images(side, SOURCES[side][0].kind)
     packed = [Path(side).expanduser() for side in sides if side not in SOURCES and is_packed(Path(side).expanduser())]
     shapes = [open_packed(path, path.name).spec.shape for path in packed]
     if len(packed) == 2 and all(len(shape) == 3 for shape in shapes) and shapes[0][1:] != shapes[1][1:]:

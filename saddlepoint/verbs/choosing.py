@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import logging
 import math
 import statistics
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ from saddlepoint.games.settings import GameConfig
 from saddlepoint.training.plan import Plan
 from saddlepoint.zoo.catalogue import Recipe
 from saddlepoint.zoo.stylegan2_ada import auto_settings
+
+log = logging.getLogger("saddlepoint")
 
 
 def holds_points(data: str) -> bool:
@@ -72,6 +75,17 @@ def recipe_for(images: int, device: str) -> tuple[str, str, str]:
 OF_TWO = {"partner": ("pix2pix", "pairs"), "other": ("cyclegan", "two domains"), "caption": ("gan-cls", "captions")}
 
 
+@contextlib.contextmanager
+def untold() -> Iterator[None]:
+    """While inside, nothing is written of data that are opened only to know what they are: it is told where they are trained on."""
+    before, log.disabled = log.disabled, True
+    try:
+        yield
+    finally:
+        log.disabled = before
+
+
+@untold()
 def choose_recipe(data: str, device: str = "cpu", resolution: Resolution | None = None) -> Choice:
     """Recipe, preset and settings for data that came without one: by its kind, number, size and labels, and by the machine.
 

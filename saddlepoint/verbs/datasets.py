@@ -57,12 +57,14 @@ def check_data(path: str | Path, *, show: Show | None = None) -> dict[str, Any]:
 def _check_sides(path: str, sides: tuple[str, str], show: Show | None) -> dict[str, Any]:
     """Each side by itself, and what both are good for: they are opened together, so what does not fit is said."""
     from saddlepoint.data.check import Report, check_any, lines_of
+    from saddlepoint.data.sources import open_data
     from saddlepoint.verbs.choosing import choose_recipe
 
     reports = [check_any(side, show) for side in sides]
     images = [report for report in reports if isinstance(report, Report)]
     alone = [dataclasses.replace(report, advice=report.advice[:-1]) for report in images]  # the last is the side's own resolution
     resolution = max(16, min((report.resolution for report in images), default=16))
+    open_data(path, resolution=resolution)  # tells of both sizes, and refuses sides that do not fit
     choice = choose_recipe(path, resolution=resolution)
     command = shlex.join(["saddlepoint", "train", choice.recipe, "--data", path, "--resolution", str(resolution), "--out", "runs/first"])
     return {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from saddlepoint.games.sequences import Writes
 from saddlepoint.training.checkpoint import restore_game
 from saddlepoint.training.run import Run
 from saddlepoint.training.storage import write_bytes
+from saddlepoint.verbs.choosing import untold
 from saddlepoint.weights.absent import AbsentData, BlankData
 from saddlepoint.zoo.catalogue import find_recipe
 
@@ -69,7 +70,7 @@ def _restorable(run: Run) -> Game:
         DataError: if the data are gone or changed, and this game cannot be built without them.
     """
     try:
-        with _untold():
+        with untold():
             return load_game(run)[0]
     except (DataError, UsageError) as gone:
         entry, spec = find_recipe(run.about["recipe"]), AbsentData.described(run.about["data"]).spec
@@ -79,16 +80,6 @@ def _restorable(run: Run) -> Game:
             raise gone from None
         log.warning(f"{spec.name}, the data of {run.folder}, are gone or have changed; what was learnt is used without them.")
         return game
-
-
-@contextlib.contextmanager
-def _untold() -> Iterator[None]:
-    """While inside, nothing is written of data that are opened only to build the networks for them: it was told when they were trained on."""
-    before, log.disabled = log.disabled, True
-    try:
-        yield
-    finally:
-        log.disabled = before
 
 
 def sample(

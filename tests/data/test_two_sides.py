@@ -103,6 +103,12 @@ def test_a_training_tells_the_sizes_once(
     assert caplog.messages == [f"{both} (all 2 in two are smaller than that). --resolution sets another."]
     assert main(["train", "cyclegan", "--data", "domains:one+two", "--resolution", "None", "--dry-run", "--device", "cpu"]) == DataError.exit_code
     assert "error: The images in two are 30x20 pixels, not square." in capfd.readouterr().err
+    caplog.clear()
+    assert main(["train", "--data", "domains:one+two", "--preset", "small-64", "--dry-run", "--device", "cpu"]) == 0
+    assert len(caplog.messages) == 1  # of the size that is trained at, and not of that at which a recipe was chosen
+    assert "brought to 64x64" in caplog.messages[0]
+    assert main(["train", "cyclegan", "--data", "domains:ring8+one", "--dry-run", "--device", "cpu"]) == DataError.exit_code
+    assert "Two images a record are needed; ring8 holds points. Name two sets of images." in capfd.readouterr().err
 
 
 def test_a_look_at_two_sides_is_a_look_at_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
