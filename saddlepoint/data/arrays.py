@@ -32,8 +32,8 @@ class ArrayDataset:
         names: one a record (an emoji's name, a file's path), or empty.
         keywords: words that describe each record, or empty.
         captions: a sentence for each record, or empty.
-        attribute_names: one a column of the field ``attributes``, or empty.
-        other_names: of the second image's attributes or classes, where a record has two images, or empty.
+        attribute_names: one a column of the field ``attributes``; empty: as the spec says.
+        other_names: of the second image's attributes or classes, where a record has two images; empty: as the spec says.
         notes: what happened on the way in that the user was told of, e.g. files that could not be read.
         blocks: of records that are read together (a shard), int64 [n], not falling; None where any record is as near as any other.
 
@@ -63,11 +63,11 @@ class ArrayDataset:
         lengths = {name: len(values) for name, values in fields.items()}
         assert set(lengths.values()) == {spec.num_records}, f"fields of {lengths} records; the spec says {spec.num_records}"
         assert all(len(each) in (0, spec.num_records) for each in (names, keywords, captions))
-        self.spec = spec
+        self.attribute_names, self.other_names = tuple(attribute_names) or spec.attribute_names, tuple(other_names) or spec.other_names
+        self.spec = dataclasses.replace(spec, attribute_names=self.attribute_names, other_names=self.other_names)
         self.names = tuple(names)
         self.keywords = tuple(keywords)
         self.captions = tuple(captions)
-        self.attribute_names, self.other_names = tuple(attribute_names), tuple(other_names)
         self.notes = tuple(notes)
         self.blocks = blocks
         self.splits: dict[str, Tensor] = {}

@@ -35,6 +35,8 @@ class DataSpec:
         fields: names of the fields of a record, e.g. ("image", "label").
         shapes: shapes of fields beside the sample, such as a partner image or a caption's embedding, by name.
         vocabulary: one word a token of sequences, empty otherwise.
+        attribute_names: one a number of the field ``attributes``, or empty.
+        other_names: of the second image's attributes or classes, where a record has two images, or empty.
     """
 
     name: str
@@ -47,6 +49,8 @@ class DataSpec:
     fields: tuple[str, ...] = ("image",)
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     vocabulary: tuple[str, ...] = ()
+    attribute_names: tuple[str, ...] = ()
+    other_names: tuple[str, ...] = ()
 
 
 class Dataset(Protocol):

@@ -50,6 +50,11 @@ class BlankData:
         """At least one, for recipes whose schedules count epochs."""
         return max(self.spec.num_records, 1)
 
+    def column(self, name: str) -> Tensor:
+        """One field beside the sample, zeros [n, ...]: classes 0, no attributes."""
+        names = {"attributes": self.spec.attribute_names, "other_attributes": self.spec.other_names}
+        return torch.zeros(len(self), len(names[name])) if name in names else torch.zeros(len(self), dtype=torch.int64)
+
     def records(self, indices: Tensor) -> dict[str, Tensor]:
         """Black images, or points at the origin, of class 0."""
         image = self.spec.kind == "image"

@@ -81,8 +81,8 @@ def _domains(config: StarGANConfig, data: Dataset, image: str, prefix: str) -> D
 def _names(data: Dataset, source: str) -> tuple[str, ...]:
     """What the classes or attributes of a field are called; empty where nothing says it."""
     if source.startswith("other_"):
-        return tuple(getattr(data, "other_names", ()))
-    return data.spec.class_names if source == "label" else tuple(getattr(data, "attribute_names", ()))
+        return data.spec.other_names
+    return data.spec.class_names if source == "label" else data.spec.attribute_names
 
 
 def _column(data: Dataset, field: str) -> Tensor:

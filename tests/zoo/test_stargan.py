@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -223,3 +224,25 @@ def test_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str
         assert message in capsys.readouterr().err
     with pytest.raises(DataError, match="stargan needs labels as domains"):
         api.train("stargan", data="emoji-grey", device="cpu", out=tmp_path / "other", **settings)
+
+
+@pytest.mark.parametrize("sides", [1, 2])
+def test_a_run_on_attributes_translates_without_its_data(sides: int, tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in ("one", "two")[:sides]]
+    for folder, attributes in zip(folders, ("glasses,hat", "beard,long-hair"), strict=False):
+        folder.mkdir()
+        lines = [f"{number}.png,{number % 2},{number // 2 % 2}" for number in range(6)]
+        (folder / "metadata.csv").write_text("\n".join([f"file_name,{attributes}", *lines]) + "\n")
+        for number in range(6):
+            Image.new("RGB", (16, 16), (40 * number, 9, 90)).save(folder / f"{number}.png")
+    face, run = tmp_path / "face.png", str(tmp_path / "run")
+    Image.new("RGB", (16, 16), (200, 90, 90)).save(face)
+    data = str(folders[0]) if sides == 1 else f"domains:{folders[0]}+{folders[1]}"
+    small = ["--preset", "small", "--resolution", "16", "--width", "4", "--blocks", "1", "--d-width", "4", "--batch", "2", "--steps", "1"]
+    assert main(["train", "stargan", "--data", data, "--out", run, *small]) == 0
+    wanted = ["--set", "hat=on" if sides == 1 else "beard=on"]
+    assert main(["translate", run, str(face), str(tmp_path / "a.png"), *wanted]) == 0
+    for folder in folders:
+        shutil.rmtree(folder)
+    assert main(["translate", run, str(face), str(tmp_path / "b.png"), *wanted]) == 0
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
