@@ -44,9 +44,7 @@ def parzen_window(samples: Rows, validation: Rows, test: Rows, sigmas: Sequence[
         sigmas: candidates; None: ten from 0.1 to 1, evenly in the logarithm.
     """
     candidates = SIGMAS if sigmas is None else np.asarray(sigmas, dtype=np.float64)
-    if not candidates.size or not bool((candidates > 0).all()):
-        raise UsageError(f"Parzen windows need widths above 0; {candidates.tolist()} came.")
-    best = float(candidates[np.argmax(_log_likelihoods(samples, validation, candidates).mean(1))])
+    best = float(candidates[np.argmax(parzen_log_likelihoods(samples, validation, candidates).mean(1))])
     values = parzen_log_likelihood(samples, test, best)
     return ParzenEstimate(float(values.mean()), float(values.std() / np.sqrt(len(values))), best, WARNING)
 
@@ -62,13 +60,18 @@ def parzen_log_likelihood(samples: Rows, test: Rows, sigma: float) -> Float64:
     >>> parzen_log_likelihood(np.zeros((3, 1)), np.zeros((1, 1)), 1.0).round(4).tolist()              # -log sqrt(2 pi)
     [-0.9189]
     """
-    if not sigma > 0:
-        raise UsageError(f"Parzen windows need widths above 0; {sigma} came.")
-    return np.asarray(_log_likelihoods(samples, test, np.array([sigma]))[0])
+    return np.asarray(parzen_log_likelihoods(samples, test, [sigma])[0])
 
 
-def _log_likelihoods(samples: Rows, points: Rows, sigmas: Float64) -> Float64:
-    """[t, q]; distances are made once for all widths, a block of points at a time."""
+def parzen_log_likelihoods(samples: Rows, points: Rows, sigmas: Sequence[float] | Float64) -> Float64:
+    """The same for several widths, [t, q] in nats; distances are made once for all of them, a block of points at a time.
+
+    Raises:
+        UsageError: for no width, or one that is not above 0.
+    """
+    sigmas = np.asarray(sigmas, dtype=np.float64)
+    if not sigmas.size or not bool((sigmas > 0).all()):
+        raise UsageError(f"Parzen windows need widths above 0; {sigmas.tolist()} came.")
     centres, rows = as_pair(samples, points)
     middle = centres.mean(0)
     centres, rows = centres - middle, rows - middle
