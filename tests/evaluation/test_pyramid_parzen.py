@@ -37,7 +37,7 @@ def test_the_split_is_unitary_and_has_an_inverse() -> None:
 
 
 def test_two_by_two_pixels_against_the_closed_form() -> None:
-    """Samplers of N(0, s^2) at four pixels, of which the mean has deviation s/2: the density is normal, wider by sigma^2 in h and (2 sigma)^2 in l'."""
+    """Samplers of N(0, s^2) at four pixels, whose mean has deviation s/2: the density is normal, wider by sigma^2 in h and (2 sigma)^2 in l'."""
     s, sigma = 0.7, 0.4
     test = normal(4, 1, 2, 2, seed=1, scale=s)
     drawn = normal(200_000, 1, 2, 2, seed=2, scale=s)
