@@ -25,7 +25,7 @@ from torch import Tensor
 
 from saddlepoint.draws import Draws, use
 from saddlepoint.errors import UsageError
-from saddlepoint.evaluation.arrays import Float64, Rows, as_rows
+from saddlepoint.evaluation.arrays import Float64, as_rows
 from saddlepoint.evaluation.parzen import WARNING, parzen_log_likelihoods
 from saddlepoint.networks.lapgan import LapganGenerator, resize
 
@@ -190,12 +190,12 @@ def _band(generator: LapganGenerator, index: int, num: int) -> Band:
 def _conditional(band: Band, fine: Tensor, low: Tensor, details: Tensor, split: int, candidates: Float64) -> tuple[Float64, float]:
     """log q(h | l) of the images from ``split`` on, [q], and the width that is best for those before it."""
 
-    def logs(index: int, sigmas: Rows) -> Float64:
+    def logs(index: int, sigmas: Float64) -> Float64:
         samples = band(low[index])
         if samples.shape[1:] != fine.shape[1:]:
             came = list(samples.shape)
             raise UsageError(f"A band's samples have the size of their level, {list(fine.shape[1:])}; {came} came. Let each level double the sides.")
-        return parzen_log_likelihoods(haar_split(samples.double())[1], details[index : index + 1], np.asarray(sigmas))[:, 0]
+        return parzen_log_likelihoods(haar_split(samples.double())[1], details[index : index + 1], sigmas)[:, 0]
 
     sigma = _best(np.stack([logs(index, candidates) for index in range(split)], axis=1), candidates)
     return np.stack([logs(index, np.array([sigma]))[0] for index in range(split, len(low))]), sigma
