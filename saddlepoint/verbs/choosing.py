@@ -52,24 +52,28 @@ class Choice:
 
 
 FEW = 5_000  # images; below it a discriminator learns them by heart within an ordinary training
-BEST = {"few": "diffaugment", "many": "dcgan"}  # on a processor: docs/tables/images-emoji-32.md, by KID of the last state
-MEASURED = "on 1,906 emoji (ten minutes of the processor, one seed)"
+BEST = {  # on a processor, and of how many recipes on what: docs/tables/images-*.md, by KID of the last state
+    "few": ("diffaugment", "eight on 1,906 emoji"),
+    "few and large": ("stylegan2-ada", "seven on 1,906 emoji at 64 pixels"),
+    "many": ("dcgan", "eight on 10,000 pictures of clothes"),
+}
+LARGE = 64  # pixels from which images are large here
 PER_CLASS = 20  # images that a class has at least, for the players to be told classes
 LOOKED_AT = 200  # files whose sizes are read, to know how large the images are
 SIDES = {"cpu": 32, "accelerator": 256}  # pixels at most
 
 
-def recipe_for(images: int, device: str) -> tuple[str, str, str]:
-    """Recipe and preset for so many images on a type of device, and why.
+def recipe_for(images: int, device: str, side: int = 32) -> tuple[str, str, str]:
+    """Recipe and preset for so many images of so many pixels a side on a type of device, and why.
 
     >>> recipe_for(1906, "cpu")[:2], recipe_for(60_000, "cpu")[:2], recipe_for(1906, "cuda")[:2]
     (('diffaugment', 'small'), ('dcgan', 'small'), ('stylegan2-ada', 'auto'))
     """
     if device != "cpu":
         return "stylegan2-ada", "auto", "Its authors' first guess for new images; where D learns them by heart, augmentation sets in by itself."
-    if images < FEW:
-        return BEST["few"], "small", f"The best of eight {MEASURED}; D sees augmented images, or it would learn so few by heart."
-    return BEST["many"], "small", f"The best of eight without augmentation {MEASURED}; of more images none was measured."
+    recipe, measured = BEST["many" if images >= FEW else "few and large" if side >= LARGE else "few"]
+    why = " D sees augmented images, or it would learn so few by heart." if images < FEW else ""
+    return recipe, "small", f"The best of {measured} (ten minutes of the processor, one seed).{why}"
 
 
 OF_TWO = {"partner": ("pix2pix", "pairs"), "other": ("cyclegan", "two domains"), "caption": ("gan-cls", "captions")}
@@ -120,9 +124,9 @@ def choose_recipe(data: str, device: str = "cpu", resolution: Resolution | None 
 
 def _of_images(data: str, spec: DataSpec, device: str, asked: Resolution | None) -> Choice:
     """By number, labels and size of the images, and the machine."""
-    recipe, preset, why = recipe_for(spec.num_records, device)
     side, most = usual_side(data), SIDES["cpu" if device == "cpu" else "accelerator"]
     size = asked or max(16, 2 ** int(math.log2(min(1.15 * (side or most), most))))  # 28 pixels are taken for 32
+    recipe, preset, why = recipe_for(spec.num_records, device, min(size_of(size)))
     told = (spec.num_classes or 0) > 1 and spec.num_records >= PER_CLASS * (spec.num_classes or 0)
     settings: dict[str, Any] = {} if asked else {"resolution": size}
     if preset == "auto":
