@@ -33,7 +33,7 @@ def test_a_command_on_a_page_is_understood(command, monkeypatch, capsys):
     if words[0] in VERBS:
         name = {"import": "import_weights", "data": f"{words[1]}_data"}.get(words[0], words[0]) if len(words) > 1 else words[0]
         monkeypatch.setattr(api, "choose_recipe", lambda data, device, resolution: Choice("dcgan", "small", ("", "")))
-        monkeypatch.setattr(api, name, understood, raising=words[:2] != ["data", "list"])
+        monkeypatch.setattr(api, "foresee" if "--dry-run" in words else name, understood, raising=words[:2] != ["data", "list"])
     try:
         code = main(words)
     finally:
