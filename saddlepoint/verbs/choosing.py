@@ -54,7 +54,7 @@ class Choice:
 FEW = 5_000  # images; below it a discriminator learns them by heart within an ordinary training
 BEST = {  # on a processor, and of how many recipes on what: docs/tables/images-*.md, by KID of the last state
     "few": ("diffaugment", "eight on 1,906 emoji"),
-    "few and large": ("stylegan2-ada", "seven on 1,906 emoji at 64 pixels"),
+    "few and large": ("stylegan2-ada", "eight on 1,906 emoji at 64 pixels"),
     "many": ("dcgan", "eight on 10,000 pictures of clothes"),
 }
 LARGE = 64  # pixels from which images are large here
