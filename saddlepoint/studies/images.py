@@ -1,6 +1,7 @@
-"""Image recipes under one budget of the processor's own seconds, as one table made by one command.
+"""Image recipes under one budget of the processor's own seconds, as tables made by one command.
 
-    python -m saddlepoint.studies.images --data emoji --resolution 32 --cpu-minutes 10 --seeds 1
+    python -m saddlepoint.studies.images                                     # all of PLAN
+    python -m saddlepoint.studies.images --data photos/ --resolution 32      # one table, on other data
 
 Every recipe trains as its preset "small" has it, but for as many rounds as the budget holds: the whole schedule, phases and all, is rehearsed in a
 few rounds, and their time says how many. What rehearsing and scoring take is not counted. Kept are the last state and the one that scored best on
@@ -46,6 +47,13 @@ from saddlepoint.zoo.catalogue import find_recipe
 ARMS = ("dcgan", "diffaugment", "sngan", "wgan-gp", "progan", "stylegan2", "stylegan2-ada", "r3gan")
 REHEARSED = 48  # rounds
 LOOKS = 8  # quick scores on the way, evenly in the budget
+PLAN: tuple[dict[str, Any], ...] = (  # of the command that names no data: every recipe once, then the two best for longer
+    {"data": "emoji", "resolution": 32},
+    {"data": "emoji", "resolution": 64},
+    {"data": "fashion", "resolution": 32},
+    {"data": "emoji", "resolution": 32, "finalists": 2},
+)
+FINAL_SEEDS, LONGER = 3, 2  # of the finalists: runs of each, and how many times the minutes
 COLUMNS = {"fd": ("FD-Lite0", "{:.0f}"), "kd": ("KID-Lite0 x 1000", "{:.1f}"), "precision": ("precision", "{:.2f}"), "recall": ("recall", "{:.2f}")}
 SHOWN = 24  # samples of each run in the picture
 
@@ -185,27 +193,35 @@ def table(records: Sequence[Record]) -> str:
     lines = ["| recipe | " + " | ".join([*headings, "rounds", "kimg"]) + " |", "|" + " --- |" * (len(headings) + 3)]
     floor = [form.format(records[0]["floor"][key]) for key, (_, form) in COLUMNS.items()]
     lines.append(f"| *real images* | {' | '.join(floor + floor)} | | |")
-    by_recipe = {name: [record for record in records if record["job"]["recipe"] == name] for name in {record["job"]["recipe"] for record in records}}
-    for name, runs in sorted(by_recipe.items(), key=lambda item: sorted(run["last"]["kd"] for run in item[1])[len(item[1]) // 2]):
+    for name, runs in ranking(records):
         cells = [cell([run[which][key] for run in runs], form) for which in ("last", "best") for key, (_, form) in COLUMNS.items()]
         cells += [cell([run["rounds"] for run in runs], "{:.0f}"), cell([run["images_seen"] / 1000 for run in runs], "{:.0f}")]
         lines.append(f"| `{name}` | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
+def ranking(records: Sequence[Record]) -> list[tuple[str, list[Record]]]:
+    """Recipes and their runs, the best by its last state's median kernel distance first."""
+    runs: dict[str, list[Record]] = {}
+    for record in records:
+        runs.setdefault(record["job"]["recipe"], []).append(record)
+    return sorted(runs.items(), key=lambda item: sorted(run["last"]["kd"] for run in item[1])[len(item[1]) // 2])
+
+
 def page(records: Sequence[Record], given: argparse.Namespace, about: dict[str, Any]) -> str:
     """The table with the protocol that it was made under."""
     judged = min(given.judged, len(open_data(given.data, resolution=given.resolution)) // 2)
     stopped = [f"`{record['job']['recipe']}` seed {record['job']['seed']}: {record['stopped']}" for record in records if record["stopped"]]
-    recipes = "" if tuple(given.recipes) == ARMS else f" --recipes {' '.join(given.recipes)}"
+    command = "python -m saddlepoint.studies.images"
+    if not given.planned:
+        recipes = "" if tuple(given.recipes) == ARMS else f" --recipes {' '.join(given.recipes)}"
+        command += f" --data {given.data} --resolution {given.resolution} --cpu-minutes {given.cpu_minutes:g} --seeds {given.seeds}{recipes}"
     parts = [
         f"{given.data} at {given.resolution} pixels, {given.cpu_minutes:g} minutes of the processor a run (scoring aside), preset small, seeds 0 to "
         f"{given.seeds - 1}; median (least to most). {judged} samples against {judged} real images, features of EfficientNet-Lite0 at 128 pixels; "
         "*real images* is as many others. Best is the state with the best of "
         f"{LOOKS} quick scores on the way. KID is the unbiased estimate, and the order of the table.",
-        f"Made by `python -m saddlepoint.studies.images --data {given.data} --resolution {given.resolution} --cpu-minutes "
-        f"{given.cpu_minutes:g} --seeds {given.seeds}{recipes}` at commit {about['commit'] or 'unknown'} on {about['hardware']}, one thread a run, "
-        f"torch {about['versions']['torch']}.",
+        f"Made by `{command}` at commit {about['commit'] or 'unknown'} on {about['hardware']}, one thread a run, torch {about['versions']['torch']}.",
         *(["Ended early: " + "; ".join(stopped) + "."] if stopped else []),
         table(records),
     ]
@@ -213,10 +229,10 @@ def page(records: Sequence[Record], given: argparse.Namespace, about: dict[str, 
 
 
 def picture(records: Sequence[Record], path: Path) -> None:
-    """The last samples of the first seed of every recipe, one above the other."""
+    """The last samples of the first seed of every recipe, one above the other, in the order of the table."""
     from PIL import Image, ImageDraw
 
-    firsts = [record["job"] for record in records if record["job"]["seed"] == 0]
+    firsts = [runs[0]["job"] for _, runs in ranking(records)]
     grids = []
     for job in firsts:
         with Image.open(Path(job["folder"]) / f"{name_of(job)}-last.png") as grid:
@@ -238,9 +254,9 @@ def show(done: int, total: int, record: Record) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run what is missing, then write the table, the numbers and the picture."""
+    """Run what is missing, then write the tables, the numbers and the pictures."""
     parser = argparse.ArgumentParser(prog="python -m saddlepoint.studies.images", description="Image recipes under one budget.")
-    parser.add_argument("--data", default="emoji")
+    parser.add_argument("--data", default=None, help="without it: emoji at 32 and 64 pixels and fashion, then the two best on emoji for longer")
     parser.add_argument("--resolution", type=int, default=32)
     parser.add_argument("--cpu-minutes", type=float, default=10, help="of the processor, for each run")
     parser.add_argument("--seeds", type=int, default=1, help="runs of each recipe")
@@ -248,18 +264,35 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--judged", type=int, default=900, help="samples that are scored, and real images")
     parser.add_argument("--processes", type=int, default=1, help="runs at once, one thread each")
     parser.add_argument("--work", type=Path, default=Path("runs/images"), help="folder of finished runs")
-    parser.add_argument("--out", type=Path, default=None, help="the table; docs/tables/images-DATA-RESOLUTION.md where none is named")
+    parser.add_argument("--out", type=Path, default=None, help="the table of --data; docs/tables/images-DATA-RESOLUTION.md where none is named")
     given = parser.parse_args(arguments)
     if given.seeds < 1 or given.cpu_minutes <= 0:
         raise UsageError(f"At least 1 seed and more than 0 minutes are needed; {given.seeds} and {given.cpu_minutes} came.")
-    out = given.out or Path(f"docs/tables/images-{given.data}-{given.resolution}.md")
-    records = run_missing(image_run, jobs(given), given.work / "runs.jsonl", processes=given.processes, show=show)
+    if given.out and not given.data:
+        raise UsageError("--out is of one table, and without --data there are several. Name the data.")
+    for stage in [{"data": given.data}] if given.data else PLAN:
+        compare(argparse.Namespace(**{"finalists": 0} | vars(given) | {"planned": not given.data} | stage))
+
+
+def compare(given: argparse.Namespace) -> None:
+    """One table; what is missing of it is run first. ``finalists``: so many of the best by the table of all, for longer."""
+    name = f"images-{given.data}-{given.resolution}"
+    if given.finalists:
+        best = [recipe for recipe, _ in ranking(_runs(given))[: given.finalists]]
+        longer = {"recipes": best, "cpu_minutes": LONGER * given.cpu_minutes, "seeds": FINAL_SEEDS}
+        given, name = argparse.Namespace(**vars(given) | longer), f"{name}-finalists"
+    records = _runs(given)
+    out = given.out or Path(f"docs/tables/{name}.md")
     about = {"commit": machine.commit(), "hardware": machine.hardware(), "versions": machine.versions()}
     out.parent.mkdir(parents=True, exist_ok=True)
     write_bytes(out, page(records, given, about).encode())
     lines = ",\n".join(json.dumps(record) for record in records)
     write_bytes(out.with_suffix(".json"), f'{json.dumps(about)[:-1]}, "runs": [\n{lines}\n]}}\n'.encode())
     picture(records, out.parent.parent / "pictures" / f"{out.stem}.png")
+
+
+def _runs(given: argparse.Namespace) -> list[Record]:
+    return run_missing(image_run, jobs(given), given.work / "runs.jsonl", processes=given.processes, show=show)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from saddlepoint.errors import UsageError
 from saddlepoint.evaluation.extractors import Extractor
 from saddlepoint.studies import images
 from saddlepoint.studies.images import image_run, main, table
@@ -96,9 +97,47 @@ def test_the_command_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(images, "image_run", run)
     monkeypatch.setattr(images, "picture", lambda records, path: None)
-    common = ["--cpu-minutes", "0.001", "--recipes", "dcgan", "--judged", "40", "--work", str(tmp_path / "work"), "--out", str(tmp_path / "t.md")]
+    common = [
+        "--data",
+        "emoji",
+        "--cpu-minutes",
+        "0.001",
+        "--recipes",
+        "dcgan",
+        "--judged",
+        "40",
+        "--work",
+        str(tmp_path / "work"),
+        "--out",
+        str(tmp_path / "t.md"),
+    ]
     main(common)
     main([*common, "--seeds", "2"])
     assert played == ["dcgan 0", "dcgan 1"]
     assert "seeds 0 to 1" in (tmp_path / "t.md").read_text()
     assert len(json.loads((tmp_path / "t.json").read_text())["runs"]) == 2
+
+
+def test_without_data_everything_planned_is_compared_and_the_best_two_for_longer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    played: list[str] = []
+    distances = {"dcgan": 3.0, "sngan": 1.0, "wgan-gp": 2.0}
+
+    def run(each: dict[str, Any]) -> dict[str, Any]:
+        played.append(f"{each['data']} {each['resolution']} {each['recipe']} {each['cpu_minutes']:g} {each['seed']}")
+        scores = {"fd": 9.0, "kd": distances[each["recipe"]] + each["seed"] / 10, "precision": 0.5, "recall": 0.25}
+        return {"last": scores, "best": scores, "floor": scores, "rounds": 10, "images_seen": 640, "stopped": None}
+
+    monkeypatch.setattr(images, "image_run", run)
+    monkeypatch.setattr(images, "picture", lambda records, path: None)
+    monkeypatch.chdir(tmp_path)
+    main(["--recipes", *distances])
+    assert len(played) == 3 * len(distances) + 6
+    assert played[:2] == ["emoji 32 dcgan 10 0", "emoji 32 sngan 10 0"]
+    assert played[9:] == [f"emoji 32 {recipe} 20 {seed}" for seed in range(3) for recipe in ("sngan", "wgan-gp")]
+    finals = (tmp_path / "docs/tables/images-emoji-32-finalists.md").read_text()
+    assert "20 minutes of the processor a run" in finals
+    assert "Made by `python -m saddlepoint.studies.images` at" in finals
+    main(["--recipes", *distances])
+    assert len(played) == 15
+    with pytest.raises(UsageError, match="--out is of one table"):
+        main(["--out", "t.md"])
