@@ -151,12 +151,15 @@ def lapgan_log_likelihood(
     if any((h, w) != (2 * low[0], 2 * low[1]) for low, (h, w) in zip(sizes[:-1], sizes[1:], strict=True)):
         raise UsageError(f"The pyramid's likelihood is for levels that double; this LAPGAN's are {list(sizes)}. Train it with other --sizes.")
     draws = Draws.seeded(seed, "likelihood", device=generator.mean.device, dtype=generator.mean.dtype)
+    was_training = generator.training
+    generator.eval()  # the LSUN networks' norms and dropout
     with torch.no_grad(), use(draws):
         z = draws.uniform(num_coarsest, generator.latent_dim, low=-1.0, high=1.0)
         coarsest = generator.levels[0](z)
         bands = [_band(generator, index, num) for index in range(1, len(sizes))]
         real = [generator.standardise(x.to(generator.mean)) for x in (validation, test)]
         found = pyramid_log_likelihood(coarsest, bands, *real, sigmas=sigmas)
+    generator.train(was_training)
     return in_units(found, sizes, float(generator.std.double().log().mean()), len(generator.mean))
 
 

@@ -43,6 +43,7 @@ class PyramidConfig(GameConfig):
         lr_divisor: both learning rates are divided by it each epoch (SGD only).
         momentum_step: added to both momenta each epoch (SGD only).
         momentum_limit: that they never pass (SGD only).
+        epoch_rounds: rounds in an epoch; None: until D has seen every image as a real one.
         balance: the code's rule for larger images: of a round's moves at a level, only D's where D's error on fakes exceeds that on real samples by
             more than ``margin``, only G's otherwise, but D's always where its error on real samples exceeds ``ceiling``.
         margin: see ``balance``.
@@ -57,6 +58,7 @@ class PyramidConfig(GameConfig):
     lr_divisor: float = 1.00004
     momentum_step: float = 0.0008
     momentum_limit: float = 0.8
+    epoch_rounds: int | None = None
     balance: bool = False
     margin: float = 0.3
     ceiling: float = 0.7
@@ -65,6 +67,8 @@ class PyramidConfig(GameConfig):
         super().__post_init__()
         if self.batch % 2:
             raise UsageError(f"LAPGAN's batch is half real and half generated, so it must be even; it is {self.batch}.")
+        if self.epoch_rounds is not None and self.epoch_rounds < 1:
+            raise UsageError(f"epoch_rounds must be at least 1; it is {self.epoch_rounds}.")
 
     def at_least_one(self) -> tuple[str, ...]:
         """Names of the settings that must be 1 or more."""
@@ -117,13 +121,13 @@ class PyramidGame(Game):
                 self.averages.append(Average(f"generator_{name}", f"generator.levels.{index}", f"generator_ema.levels.{index}", decay))
 
     def _schedule(self, optimizer: Adam | RMSprop | SGD) -> Schedule | None:
-        """Learning rate and momentum by epoch, as in the authors' code; an epoch has shown D every image as a real one."""
+        """Learning rate and momentum by epoch, as in the authors' code."""
         if not isinstance(optimizer, SGD):
             return None
         config, lr, momentum = self.config, optimizer.lr, optimizer.momentum
 
         def at(clock: Clock) -> dict[str, float]:
-            epochs = clock.images_seen // 2 // self.num_records
+            epochs = clock.round // config.epoch_rounds if config.epoch_rounds else clock.images_seen // 2 // self.num_records
             return {
                 "lr": max(lr / config.lr_divisor**epochs, 1e-6),
                 "momentum": max(momentum, min(momentum + config.momentum_step * epochs, config.momentum_limit)),
@@ -220,8 +224,11 @@ class PyramidGame(Game):
         if truncation is not None:
             raise UsageError("LAPGAN draws noise at every level and cannot truncate it. Leave the truncation out.")
         generator = getattr(self, "generator_ema", self.generator)
+        was_training = generator.training
+        generator.eval()
         with use(draws):
             if labels is None and self.num_classes is not None:
                 labels = draws.integers(n, high=self.num_classes)
             x: Tensor = generator(self.latents(n, draws), labels)
+        generator.train(was_training)
         return x

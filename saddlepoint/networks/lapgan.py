@@ -4,8 +4,8 @@
     coarsest   G(z) fully connected                                     D(I)
     a band     G(z_k, l_k) -> h_k, z_k one plane of noise               D(l_k + h_k): it judges the sum
 
-Layers, sizes and initialisation as in the authors' CIFAR-10 code; images are standardised pixel by pixel, not squashed. u and d are the antialiased
-bilinear change of size, so sides need not double (8, 14, 28 in the paper).
+Layers, sizes and initialisation as in the authors' CIFAR-10 code, or its LSUN code (:mod:`.lapgan_lsun` has the bands' networks); images are
+standardised, not squashed. u and d are the antialiased bilinear change of size, so sides need not double (8, 14, 28 in the paper).
 
 Axes: n batch, c channels, h w image, d latent, k classes.
 """
@@ -13,6 +13,7 @@ Axes: n batch, c channels, h w image, d latent, k classes.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -20,9 +21,10 @@ from torch import Tensor, nn
 
 from saddlepoint.draws import draws_like
 from saddlepoint.networks.base import Discriminator, Generator, Judgement
+from saddlepoint.networks.lapgan_lsun import GroupedBandGenerator, Size
 from saddlepoint.networks.layers import Dropout, one_hot
 
-Size = tuple[int, int]
+Networks = Literal["cifar", "lsun"]
 
 
 def resize(x: Tensor, size: Size) -> Tensor:
@@ -60,12 +62,18 @@ def _linear(inputs: int, outputs: int, std: float | None) -> nn.Linear:
 
 
 class CoarseGenerator(Generator):
-    """z [n, latent_dim] to the coarsest images: 8000 ReLU, 8000 sigmoid, linear; weights N(0, .05^2). Told labels: ReLU twice, uniform weights."""
+    """z [n, latent_dim] to the coarsest images: 8000 ReLU, 8000 sigmoid, linear; weights N(0, .05^2).
 
-    def __init__(self, shape: tuple[int, int, int], *, latent_dim: int = 100, width: int = 8000, num_classes: int | None = None) -> None:
+    Told labels, or ``uniform`` (LSUN): ReLU twice, uniform weights.
+    """
+
+    def __init__(
+        self, shape: tuple[int, int, int], *, latent_dim: int = 100, width: int = 8000, num_classes: int | None = None, uniform: bool = False
+    ) -> None:
         super().__init__()
         self.shape, self.latent_dim, self.num_classes = shape, latent_dim, num_classes
-        std = 0.05 if num_classes is None else None
+        self.bounded = num_classes is None and not uniform
+        std = 0.05 if self.bounded else None
         self.first = _linear(latent_dim + (num_classes or 0), width, std)
         self.second = _linear(width, width, std)
         self.last = _linear(width, shape[0] * shape[1] * shape[2], std)
@@ -75,17 +83,22 @@ class CoarseGenerator(Generator):
         if self.num_classes is not None:
             z = torch.cat([z, one_hot(labels, self.num_classes, z)], 1)
         x = self.second(self.first(z).relu())
-        x = x.sigmoid() if self.num_classes is None else x.relu()
+        x = x.sigmoid() if self.bounded else x.relu()
         return self.last(x).unflatten(1, self.shape)  # type: ignore[no-any-return]
 
 
 class CoarseDiscriminator(Discriminator):
-    """The coarsest images to a logit: 1600 and 1600 ReLU with dropout; weights N(0, .005^2). Told labels: appended to the pixels, uniform weights."""
+    """The coarsest images to a logit: 1600 and 1600 ReLU with dropout; weights N(0, .005^2).
 
-    def __init__(self, shape: tuple[int, int, int], *, width: int = 1600, dropout: float = 0.5, num_classes: int | None = None) -> None:
+    Told labels, which are appended to the pixels, or ``uniform`` (LSUN): uniform weights.
+    """
+
+    def __init__(
+        self, shape: tuple[int, int, int], *, width: int = 1600, dropout: float = 0.5, num_classes: int | None = None, uniform: bool = False
+    ) -> None:
         super().__init__()
         self.num_classes = num_classes
-        std = 0.005 if num_classes is None else None
+        std = 0.005 if num_classes is None and not uniform else None
         self.first = _linear(shape[0] * shape[1] * shape[2] + (num_classes or 0), width, std)
         self.second = _linear(width, width, std)
         self.head = _linear(width, 1, std)
@@ -163,6 +176,7 @@ class LapganGenerator(Generator):
         width: channels of the bands' layers.
         coarse_width: units of the coarsest level's.
         num_classes: k.
+        networks: of the CIFAR-10 code, or of the LSUN code, which are told no labels.
     """
 
     mean: Tensor
@@ -177,11 +191,15 @@ class LapganGenerator(Generator):
         width: int = 64,
         coarse_width: int = 8000,
         num_classes: int | None = None,
+        networks: Networks = "cifar",
     ) -> None:
         super().__init__()
-        self.latent_dim, self.sizes, channels = latent_dim, tuple(sizes), shape[0]
-        coarsest = CoarseGenerator((channels, *sizes[0]), latent_dim=latent_dim, width=coarse_width, num_classes=num_classes)
-        bands = (BandGenerator(channels, size, width=width, num_classes=num_classes) for size in sizes[1:])
+        self.latent_dim, self.sizes, channels, lsun = latent_dim, tuple(sizes), shape[0], networks == "lsun"
+        coarsest = CoarseGenerator((channels, *sizes[0]), latent_dim=latent_dim, width=coarse_width, num_classes=num_classes, uniform=lsun)
+        bands = (
+            GroupedBandGenerator(channels, size, width=width) if lsun else BandGenerator(channels, size, width=width, num_classes=num_classes)
+            for size in sizes[1:]
+        )
         self.levels = nn.ModuleList([coarsest, *bands])
         self.register_buffer("mean", torch.zeros(shape))
         self.register_buffer("std", torch.ones(shape))

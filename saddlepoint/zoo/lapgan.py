@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -10,29 +11,33 @@ from torch import Tensor
 from saddlepoint.data.records import Dataset, to_device
 from saddlepoint.errors import UsageError
 from saddlepoint.games.lapgan import PyramidConfig, PyramidGame
-from saddlepoint.games.player import Adam
+from saddlepoint.games.player import SGD, Adam
 from saddlepoint.networks.base import Discriminator
-from saddlepoint.networks.lapgan import BandDiscriminator, CoarseDiscriminator, LapganGenerator, Size
+from saddlepoint.networks.lapgan import BandDiscriminator, CoarseDiscriminator, LapganGenerator, Networks
+from saddlepoint.networks.lapgan_lsun import GroupedBandDiscriminator, Size
 from saddlepoint.zoo.catalogue import recipe
 from saddlepoint.zoo.networks import image_shape
 
 
 @dataclass(frozen=True, kw_only=True)
 class LapganConfig(PyramidConfig):
-    """Section 4 of the paper and the authors' CIFAR-10 code.
+    """Section 4 of the paper and the authors' code.
 
     Attributes:
         sizes: heights of the levels, the coarsest first, the last the images' own; empty: halved as long as both sides are even and stay 7 or more.
-        width: channels of the bands' generators.
-        d_width: channels of the bands' discriminators.
+        networks: those of the CIFAR-10 code (section 4's for STL too), or of the LSUN code: grouped convolutions, batch norm, whole maps dropped out.
+        width: channels of the bands' generators (of the LSUN networks: of their first layer, to which the others stand in proportion).
+        d_width: channels of the bands' discriminators, likewise.
         coarse_width: units of the coarsest generator.
         coarse_d_width: units of the coarsest discriminator.
-        dropout: in the discriminators.
+        dropout: in the discriminators (of LSUN's: the coarsest).
         conditional: all networks are told the label (data must have labels).
         standardise: each pixel to mean 0 and deviation 1 over the data.
+        by_channel: one mean and one deviation for all pixels of a channel, as in the LSUN code.
     """
 
     sizes: tuple[int, ...] = ()
+    networks: Networks = "cifar"
     width: int = 64
     d_width: int = 64
     coarse_width: int = 8000
@@ -40,6 +45,14 @@ class LapganConfig(PyramidConfig):
     dropout: float = 0.5
     conditional: bool = False
     standardise: bool = True
+    by_channel: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.networks == "lsun" and (self.width % 4 or self.d_width % 4):
+            raise UsageError(f"The LSUN networks' groups need widths that 4 divides; width is {self.width} and d_width {self.d_width}.")
+        if self.networks == "lsun" and self.conditional:
+            raise UsageError("LAPGAN's LSUN networks are told no labels: the paper trains one model a class. Leave --conditional out.")
 
 
 PAPER = LapganConfig(  # CIFAR-10 at 28 pixels; 375 epochs of 45,000 images, when the momentum has reached its limit
@@ -49,8 +62,27 @@ PAPER = LapganConfig(  # CIFAR-10 at 28 pixels; 375 epochs of 45,000 images, whe
     sizes=(8, 14, 28),
 )
 CIFAR = replace(PAPER, resolution=32, sizes=(8, 16, 32), lr_divisor=1.000004, momentum_limit=0.7)  # the code's two steps, and its schedule
-STL = replace(PAPER, resolution=96, sizes=(8, 16, 32, 96))
-LSUN = replace(PAPER, resolution=64, sizes=(4, 8, 16, 32, 64), width=128, coarse_width=600, coarse_d_width=600, balance=True)
+STL = replace(PAPER, resolution=96, sizes=(8, 16, 32, 64, 96))
+SLOW = SGD(lr=0.01, momentum=0.0)
+LSUN = replace(  # the LSUN code: 24 epochs of 5,000 batches a level
+    PAPER,
+    resolution=64,
+    sizes=(4, 8, 16, 32, 64),
+    rounds=120_000,
+    epoch_rounds=5_000,
+    networks="lsun",
+    width=64,
+    d_width=48,
+    latent_dim=16,  # a plane of the coarsest size
+    coarse_width=600,
+    coarse_d_width=600,
+    by_channel=True,
+    balance=True,
+    generator_optimizer=SLOW,
+    discriminator_optimizer=SLOW,
+    lr_divisor=1.000004,
+    momentum_limit=0.7,
+)
 ADAM = Adam(lr=1e-3, beta1=0.5, beta2=0.999)
 SMALL = replace(  # 8 -> 16 -> 32, 16 planes, in minutes: Adam, and images as they are (constant pixels, standardised, give fakes away)
     PAPER,
@@ -86,18 +118,24 @@ def level_sizes(config: LapganConfig, height: int, width: int) -> list[Size]:
     return [(side, max(1, round(width * side / height))) for side in heights]
 
 
-def pixel_statistics(data: Dataset, most: int = 10_000) -> tuple[Tensor, Tensor]:
+def pixel_statistics(data: Dataset, most: int = 10_000, *, by_channel: bool = False) -> tuple[Tensor, Tensor]:
     """Mean and deviation of each pixel over the data, or over ``most`` images spread evenly over it, each [c, h, w].
 
     A pixel that varies by less than a level of 8 bits is not enlarged to more: the deviation is at least 1/127.5 (the code adds 1e-7).
+    With ``by_channel`` all pixels of a channel have the mean over images of an image's mean, and the mean of its own deviations.
     """
     indices = torch.arange(min(most, len(data))) * len(data) // min(most, len(data))
-    total = squares = torch.zeros(data.spec.shape, dtype=torch.float64)
+    total = squares = deviations = torch.zeros(data.spec.shape, dtype=torch.float64)
     for rows in torch.split(indices, 500):
         x = to_device(data.records(rows), "cpu").x.double()
         total, squares = total + x.sum(0), squares + x.square().sum(0)
-    mean = total / len(indices)
-    return mean.float(), (squares / len(indices) - mean.square()).clamp(min=0).sqrt().clamp(min=1 / 127.5).float()
+        deviations = deviations + x.std((2, 3), keepdim=True).sum(0)
+    mean, std = total / len(indices), deviations / len(indices)
+    if by_channel:
+        mean = mean.mean((1, 2), keepdim=True).expand_as(mean)
+    else:
+        std = (squares / len(indices) - mean.square()).clamp(min=0).sqrt()
+    return mean.float().contiguous(), std.clamp(min=1 / 127.5).float().contiguous()
 
 
 @recipe(
@@ -124,12 +162,16 @@ def lapgan(config: LapganConfig, data: Dataset) -> PyramidGame:
             f"A conditional model needs labels; {data.spec.name} has none. Put each class into a folder of its own, or leave --conditional out."
         )
     c, h, w = shape = image_shape(data.spec)
-    sizes = level_sizes(config, h, w)
-    generator = LapganGenerator(shape, sizes, latent_dim=config.latent_dim, width=config.width, coarse_width=config.coarse_width, num_classes=classes)
+    sizes, lsun = level_sizes(config, h, w), config.networks == "lsun"
+    told: Any = {"num_classes": classes}
+    generator = LapganGenerator(
+        shape, sizes, latent_dim=config.latent_dim, width=config.width, coarse_width=config.coarse_width, networks=config.networks, **told
+    )
     if config.standardise:
-        generator.mean, generator.std = pixel_statistics(data)
-    coarsest = CoarseDiscriminator((c, *sizes[0]), width=config.coarse_d_width, dropout=config.dropout, num_classes=classes)
+        generator.mean, generator.std = pixel_statistics(data, by_channel=config.by_channel)
+    coarsest = CoarseDiscriminator((c, *sizes[0]), width=config.coarse_d_width, dropout=config.dropout, uniform=lsun, **told)
     discriminators: list[Discriminator] = [coarsest]
     for size in sizes[1:]:
-        discriminators.append(BandDiscriminator(c, size, width=config.d_width, dropout=config.dropout, num_classes=classes))
-    return PyramidGame(config, generator, discriminators, num_records=len(data), num_classes=classes)
+        grouped = GroupedBandDiscriminator(c, size, width=config.d_width) if lsun else None
+        discriminators.append(grouped or BandDiscriminator(c, size, width=config.d_width, dropout=config.dropout, **told))
+    return PyramidGame(config, generator, discriminators, num_records=len(data), **told)
