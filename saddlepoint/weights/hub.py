@@ -8,6 +8,7 @@ FOLDER/samples.png         64 samples, where they are images
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from saddlepoint.evaluation.samples import draw_samples, write_samples
 from saddlepoint.games.game import Game, Samples
 from saddlepoint.training.run import Run
 from saddlepoint.training.storage import read_lines, write_bytes, write_json
-from saddlepoint.weights.own import DESCRIPTION, WEIGHTS
+from saddlepoint.weights.own import DESCRIPTION, DIGEST, WEIGHTS
 
 KEPT = ("recipe", "title", "paper", "year", "url", "preset", "config", "data", "seed", "batch", "precision", "versions", "commit", "imported")
 PREFIX = "hf:"  # a model of the Hugging Face hub
@@ -42,8 +43,9 @@ def write_folder(run: Run, game: Game, out: Path) -> Path:
     about = {name: run.about[name] for name in KEPT if name in run.about}
     about |= {"round": game.clock.round, "images_seen": game.clock.images_seen}
     tensors = {name: value.detach().cpu().contiguous().clone() for name, value in game.state_dict().items()}
-    write_bytes(out / WEIGHTS, save_tensors(tensors, metadata={"format": "pt"}))
-    write_json(out / DESCRIPTION, about)
+    content = save_tensors(tensors, metadata={"format": "pt"})
+    write_bytes(out / WEIGHTS, content)
+    write_json(out / DESCRIPTION, about | {DIGEST: hashlib.sha256(content).hexdigest()})
     image = about["data"]["kind"] == "image" and isinstance(game, Samples)
     if image and isinstance(game, Samples):
         write_samples(draw_samples(game, 64, seed=0), out / "samples.png")

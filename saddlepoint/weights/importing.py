@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import torch
 from saddlepoint.config import to_json
 from saddlepoint.draws import derive_seed
 from saddlepoint.errors import CheckpointError, SaddlepointError
+from saddlepoint.games.game import Game
 from saddlepoint.training import machine
 from saddlepoint.training.checkpoint import Checkpoint, save_checkpoint
 from saddlepoint.training.plan import Plan
@@ -20,11 +22,13 @@ from saddlepoint.training.run import Run
 from saddlepoint.weights.absent import BlankData
 from saddlepoint.weights.files import read_file
 from saddlepoint.weights.hub import PREFIX, fetch
+from saddlepoint.weights.names import brief
 from saddlepoint.weights.own import WEIGHTS, read_folder, read_generator
 from saddlepoint.weights.transfer import Foreign
 from saddlepoint.zoo.catalogue import find_recipe
 
 Reader = Callable[[Any, str], Foreign | None]
+ROOM = 1 << 26  # numbers that networks may hold beyond sixteen times the bytes of their file
 KNOWN = "NVIDIA's StyleGAN2 (ADA and StyleGAN3 pickles), rosinality's StyleGAN2, BigGAN-PyTorch, pytorch_GAN_zoo's ProGAN and R3GAN"
 
 
@@ -46,8 +50,8 @@ def understanding(path: Path) -> Iterator[None]:
         yield
     except SaddlepointError:
         raise
-    except (LookupError, ValueError, TypeError, AttributeError, ArithmeticError, RuntimeError) as error:
-        said = " ".join(str(error).split())[:200]
+    except (LookupError, ValueError, TypeError, AttributeError, ArithmeticError, RuntimeError, MemoryError) as error:
+        said = brief(" ".join(str(error)[:1000].split()), 200)
         raise CheckpointError(f"{path} is not whole or not understood: {type(error).__name__} {said}.") from None
 
 
@@ -62,14 +66,41 @@ def understand(path: Path) -> Foreign:
     own = read_generator(path)
     if own is not None:
         return own
-    content = read_file(path)
+    with understanding(path):
+        content = read_file(path)
     for read in readers():
         with understanding(path):
             found = read(content, str(path))
         if found is not None:
             return found
-    names = ", ".join(map(str, list(content)[:3])) if isinstance(content, dict) else type(content).__name__
-    raise CheckpointError(f"{path} was read, but holds no network that is known here ({names}, ...). Known are {KNOWN}.")
+    names = ", ".join(map(brief, list(content)[:3])) if isinstance(content, dict) else type(content).__name__
+    raise CheckpointError(f"{path} was read, but holds no network that is known here ({names or 'it is empty'}, ...). Known are {KNOWN}.")
+
+
+def fill(found: Foreign, path: Path) -> tuple[Game, list[str]]:
+    """The game of a checkpoint with its weights, and what the user should know of it.
+
+    Raises:
+        CheckpointError: if the weights do not fit the sizes that the checkpoint tells, or these ask for more than it can hold.
+    """
+    entry, data = find_recipe(found.recipe), BlankData(found.spec)
+    with understanding(path):
+        held = sum(file.stat().st_size for file in (path.iterdir() if path.is_dir() else [path]))
+        asked = _numbers(partial(entry.game, found.config, data))
+        if asked > ROOM + 16 * held:
+            raise CheckpointError(f"{path} is refused: its sizes ask for networks of {asked} numbers, and it has {held} bytes.")
+        torch.manual_seed(derive_seed(0, "initialisation"))
+        game = entry.game(found.config, data)
+        return game, found.fill(game)
+
+
+def _numbers(build: Callable[[], Game]) -> int:
+    """Parameters and buffers of a game, counted without making them; 0 where it cannot be built so."""
+    try:
+        with torch.device("meta"):
+            return sum(value.numel() for value in build().state_dict().values())
+    except (NotImplementedError, RuntimeError, TypeError, ValueError):
+        return 0
 
 
 def import_checkpoint(source: str | Path, out: Path, command: str) -> tuple[Run, list[str]]:
@@ -87,11 +118,7 @@ def import_checkpoint(source: str | Path, out: Path, command: str) -> tuple[Run,
     """
     path = fetch(str(source).removeprefix(PREFIX)) if str(source).startswith(PREFIX) else Path(source)
     found = understand(path)
-    entry = find_recipe(found.recipe)
-    torch.manual_seed(derive_seed(0, "initialisation"))
-    game = entry.game(found.config, BlankData(found.spec))
-    with understanding(path):
-        notes = found.fill(game)
+    game, notes = fill(found, path)
     run = Run(out, _describe(found, str(source), path, command, notes))
     run.create()
     try:

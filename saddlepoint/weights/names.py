@@ -47,6 +47,44 @@ class Thing:
         raise CheckpointError(f"A pickle tried to call an object of {self.name}.")
 
 
+ELSEWHERE = {  # what is often tried, and not read here
+    "dnnlib.tflib.": "of NVIDIA's older TensorFlow code; legacy.py of their stylegan2-ada-pytorch writes such a file anew, as one that is read here",
+    "torch.jit.": "a program; only weights are read",
+    "torch.fx.": "a program; only weights are read",
+}
+ATOMS = (str, int, float, bytes, type(None), Name)
+
+
+def brief(value: Any, most: int = 80) -> str:
+    r"""What a file says, for an error: one short line that a terminal shows as it is, however long or deep the value.
+
+    >>> brief("os\x1b[2J" + "a" * 10, most=12), brief(((1, "a"), 2)), brief(10**5000)
+    ('os\\x1b[2Jaaa...', '(tuple, 2)', 'a number of 16610 bits')
+    """
+    if isinstance(value, Name):
+        value = value.full
+    if isinstance(value, str):
+        shown = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in value[:most])
+        return shown[:most] + ("..." if max(len(value), len(shown)) > most else "")
+    if isinstance(value, int) and value.bit_length() > 4 * most:
+        return f"a number of {value.bit_length()} bits"
+    if isinstance(value, tuple | list) and len(value) <= 8:
+        return f"({', '.join(brief(item) if isinstance(item, ATOMS) else type(item).__name__ for item in value)})"
+    return repr(value[:most]) if isinstance(value, bytes) else str(value) if isinstance(value, ATOMS) else type(value).__name__
+
+
+def key(value: Any) -> Any:
+    """The value, if it may be a key: a tuple of tuples can take forever to hash, or more of the machine's stack than there is.
+
+    Raises:
+        ValueError: otherwise.
+    """
+    items = value if isinstance(value, tuple) and len(value) <= 8 else (value,)
+    if not all(isinstance(item, ATOMS) and (not isinstance(item, int) or item.bit_length() <= 64) for item in items):
+        raise ValueError(f"a key {brief(value)}")
+    return value
+
+
 @dataclass(frozen=True)
 class Table:
     """What the names of a pickle stand for.
@@ -71,10 +109,14 @@ class Table:
         Raises:
             CheckpointError: otherwise, with the name.
         """
-        name = f"{module}.{attribute}"
-        known = f"{ALIASES.get(module, module)}.{attribute}"
+        if not isinstance(module, str) or not isinstance(attribute, str):
+            raise ValueError(f"a name {brief((module, attribute))}")
+        name, known = f"{module}.{attribute}", f"{ALIASES.get(module, module)}.{attribute}"
+        hint = next((said for start, said in ELSEWHERE.items() if known.startswith(start)), None)
+        if hint:
+            raise CheckpointError(f"{where} is refused: it asks for {brief(name)}, which is {hint}. Nothing in it was run.")
         if not (known in self.calls or known in self.words or self.is_thing(known)):
-            raise refusal(where, f"it asks for {name}")
+            raise refusal(where, f"it asks for {brief(name)}")
         return Name(known)
 
 

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file
 from torch import Tensor
 
 from saddlepoint.config import from_json
-from saddlepoint.errors import CheckpointError, UsageError
+from saddlepoint.errors import CheckpointError, SaddlepointError, UsageError
 from saddlepoint.games.game import Game
 from saddlepoint.weights.absent import AbsentData
+from saddlepoint.weights.files import read_tensors
+from saddlepoint.weights.names import brief
 from saddlepoint.weights.transfer import Foreign
 from saddlepoint.zoo.catalogue import find_recipe
 
 WEIGHTS, DESCRIPTION = "model.safetensors", "config.json"
+DIGEST = "weights_sha256"
 KEY = "saddlepoint"
 
 
@@ -34,9 +37,11 @@ def read_generator(path: Path) -> Foreign | None:
             about = (file.metadata() or {}).get(KEY)
         if about is None:
             return None
-        described, tensors = json.loads(about), load_file(path)
-    except (SafetensorError, ValueError) as error:
-        raise CheckpointError(f"{path} is damaged: {error}.") from None
+        described, tensors = json.loads(about), read_tensors(path)
+    except CheckpointError:
+        raise
+    except (SafetensorError, ValueError, RecursionError) as error:
+        raise CheckpointError(f"{path} is damaged: {brief(str(error), 200)}.") from None
 
     def fill(game: Game) -> list[str]:
         for name in ("generator", "generator_ema"):
@@ -60,9 +65,14 @@ def read_folder(folder: Path) -> Foreign:
             f"{folder} is not a model of saddlepoint: it lacks {' and '.join(missing)}. `saddlepoint export RUN --format hub` makes one."
         )
     try:
-        described, tensors = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8")), load_file(folder / WEIGHTS)
-    except (SafetensorError, ValueError) as error:
-        raise CheckpointError(f"{folder} is damaged: {error}.") from None
+        described = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(f"{folder} is damaged: {DESCRIPTION}: {brief(str(error), 200)}.") from None
+    expected = described.get(DIGEST) if isinstance(described, dict) else None
+    with (folder / WEIGHTS).open("rb") as stream:
+        if expected is not None and hashlib.file_digest(stream, "sha256").hexdigest() != expected:
+            raise CheckpointError(f"{folder} is damaged: the SHA-256 of {WEIGHTS} is not the one in {DESCRIPTION}. Fetch or export it again.")
+    tensors = read_tensors(folder / WEIGHTS)
 
     def fill(game: Game) -> list[str]:
         _load(game, tensors, folder)
@@ -76,8 +86,9 @@ def _described(about: Any, where: Path, fill: Any) -> Foreign:
         entry = find_recipe(about["recipe"])
         config = from_json(type(entry.preset("paper")), about["config"])
         spec = AbsentData.described(about["data"]).spec
-    except (KeyError, TypeError) as error:
-        raise CheckpointError(f"{where} does not fit this version of saddlepoint: {error!r}.") from None
+    except (LookupError, TypeError, ValueError, AttributeError) as error:  # UsageErrors of settings are ValueErrors
+        said = error if isinstance(error, SaddlepointError) else f"{type(error).__name__} {error}"
+        raise CheckpointError(f"{where} does not fit this version of saddlepoint: {brief(str(said), 200).rstrip('.')}.") from None
     return Foreign(family="saddlepoint", recipe=entry.name, config=config, spec=spec, fill=fill)
 
 

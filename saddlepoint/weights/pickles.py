@@ -8,6 +8,7 @@ is never looked up at all: its objects become a :class:`~saddlepoint.weights.nam
 
 from __future__ import annotations
 
+import io
 import pickletools
 import re
 import struct
@@ -16,10 +17,11 @@ from collections.abc import Callable
 from typing import Any, BinaryIO
 
 from saddlepoint.errors import CheckpointError
-from saddlepoint.weights.names import Name, Table, Thing, refusal
+from saddlepoint.weights.names import Name, Table, Thing, brief, key, refusal
 
 Persistent = Callable[[Any], Any]
-MOST_STEPS = 20_000_000  # instructions; the largest published weights take under a million
+MOST_STEPS = 5_000_000  # instructions; the largest published weights take under a million
+ROOM = 1 << 20  # bytes and items that the calls of a pickle may be given, beyond four times its length
 
 
 class _Mark:
@@ -42,6 +44,7 @@ class Machine:
         self.table, self.where, self.persistent = table, where, persistent
         self.stack: list[Any] = []
         self.memo: dict[int, Any] = {}
+        self.room = ROOM
 
     def run(self, stream: BinaryIO) -> Any:
         """The value of the pickle that begins at the stream's place.
@@ -53,12 +56,14 @@ class Machine:
             with warnings.catch_warnings():  # of texts that Python would write otherwise
                 warnings.simplefilter("ignore")
                 return self._run(stream)
-        except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, struct.error, RecursionError, MemoryError) as error:
+        except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, struct.error, RuntimeError, MemoryError, EOFError) as error:
             if isinstance(error, CheckpointError):
                 raise
-            raise CheckpointError(f"{self.where} is damaged or no file of weights: {error}.") from None
+            said = brief(str(error), 200) or type(error).__name__
+            raise CheckpointError(f"{self.where} is damaged or no file of weights: {said}.") from None
 
     def _run(self, stream: BinaryIO) -> Any:
+        self.room += 4 * left(stream)
         for step, (opcode, argument, _) in enumerate(pickletools.genops(stream)):
             if step > MOST_STEPS:
                 raise refusal(self.where, f"it has more than {MOST_STEPS} instructions")
@@ -128,7 +133,7 @@ class Machine:
     def _new_with_words(self, _: Any) -> None:
         words, args, name = self._pop(), self._pop(), self._pop()
         if words:
-            raise refusal(self.where, f"it makes {getattr(name, 'full', name)!s} from named arguments")
+            raise refusal(self.where, f"it makes {brief(name)} from named arguments")
         self._make(name, args)
 
     def _make(self, name: Any, args: Any) -> None:
@@ -136,15 +141,23 @@ class Machine:
             raise refusal(self.where, f"it calls what is no function ({type(name).__name__})")
         make = self.table.calls.get(name.full)
         if make is not None:
+            self._pay(args)
             self.stack.append(make(*args))
         elif self.table.is_thing(name.full):
             self.stack.append(Thing(name.full, args))
         else:
             raise refusal(self.where, f"it calls {name.full}")
 
+    def _pay(self, given: tuple[Any, ...]) -> None:
+        """What a call is given is copied by it; all copies together are no more than a file of this length can need."""
+        self.room -= sum(len(item) for item in given if isinstance(item, str | bytes | bytearray | list | tuple | dict | set))
+        if self.room < 0:
+            raise refusal(self.where, "it makes copies of what it holds, again and again")
+
     def _build(self, _: Any) -> None:
         state, target = self._pop(), self.stack[-1]
         if isinstance(target, Thing):
+            self._pay(state if isinstance(state, tuple) else ())
             target.build(state)
         elif isinstance(target, Name):
             raise refusal(self.where, f"it changes {target.full}")
@@ -164,12 +177,12 @@ class Machine:
         return self.stack[-1]
 
     def _set(self, _: Any) -> None:
-        value, key = self._pop(), self._pop()
-        self._mapping()[key] = value
+        value, name = self._pop(), self._pop()
+        self._mapping()[key(name)] = value
 
     def _sets(self, _: Any) -> None:
         values = self._to_mark()
-        self._mapping().update(zip(values[::2], values[1::2], strict=True))
+        self._mapping().update(zip(map(key, values[::2]), values[1::2], strict=True))
 
     def _mapping(self) -> dict[Any, Any]:
         if not isinstance(self.stack[-1], dict):
@@ -178,13 +191,13 @@ class Machine:
 
     def _dict(self, _: Any) -> None:
         values = self._to_mark()
-        self.stack.append(dict(zip(values[::2], values[1::2], strict=True)))
+        self.stack.append(dict(zip(map(key, values[::2]), values[1::2], strict=True)))
 
     def _add(self, _: Any) -> None:
         values = self._to_mark()
         if type(self.stack[-1]) is not set:
             raise ValueError("a set is missing")
-        self.stack[-1].update(values)
+        self.stack[-1].update(map(key, values))
 
     def _put(self, place: Any) -> None:
         self.memo[len(self.memo) if place is None else int(place)] = self.stack[-1]
@@ -192,11 +205,19 @@ class Machine:
     def _get(self, place: Any) -> None:
         self.stack.append(self.memo[int(place)])
 
-    def _persistent(self, key: Any) -> None:
-        key = self._pop() if key is None else key
+    def _persistent(self, name: Any) -> None:
+        name = self._pop() if name is None else name
         if self.persistent is None:
             raise refusal(self.where, "it asks for an object outside of itself")
-        self.stack.append(self.persistent(key))
+        self.stack.append(self.persistent(name))
+
+
+def left(stream: BinaryIO) -> int:
+    """Bytes of a stream from its place on."""
+    place = stream.tell()
+    end = stream.seek(0, io.SEEK_END)
+    stream.seek(place)
+    return end - place
 
 
 _VALUES = frozenset(
@@ -233,7 +254,7 @@ _ACTIONS: dict[str, Callable[[Machine, Any], Any]] = {
     "ADDITEMS": Machine._add,
     "LIST": lambda machine, _: machine.stack.append(machine._to_mark()),
     "DICT": Machine._dict,
-    "FROZENSET": lambda machine, _: machine.stack.append(frozenset(machine._to_mark())),
+    "FROZENSET": lambda machine, _: machine.stack.append(frozenset(map(key, machine._to_mark()))),
     "TUPLE": lambda machine, _: machine._tuple(None),
     "TUPLE1": lambda machine, _: machine._tuple(1),
     "TUPLE2": lambda machine, _: machine._tuple(2),

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from saddlepoint.errors import CheckpointError
-from saddlepoint.weights.names import Name, Table, Thing
+from saddlepoint.weights.names import Name, Table, Thing, brief, key
 
 DTYPES = {
     "Double": torch.float64,
@@ -49,7 +49,7 @@ class Storage:
 def storage_dtype(name: Any) -> torch.dtype:
     """Type of the values of a storage class that a pickle named."""
     if not isinstance(name, Name) or name.full not in STORAGES:
-        raise ValueError(f"{getattr(name, 'full', name)} is no storage of numbers")
+        raise ValueError(f"{brief(name)} is no storage of numbers")
     return STORAGES[name.full]
 
 
@@ -63,11 +63,12 @@ def rebuild_tensor(storage: Any, offset: Any, size: Any, stride: Any, *_: Any) -
         raise ValueError("a tensor without a storage")
     numbers = [offset, *size, *stride]
     if len(size) != len(stride) or not all(type(number) is int and 0 <= number < 2**62 for number in numbers):
-        raise ValueError(f"a tensor of size {size}, stride {stride} and offset {offset}")
+        raise ValueError(f"a tensor of size {brief(size)}, stride {brief(stride)} and offset {brief(offset)}")
     count = math.prod(size)
     last = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
     if count and (last >= len(storage.flat) or count > len(storage.flat)):
-        raise ValueError(f"a tensor of size {size}, stride {stride} and offset {offset} in a storage of {len(storage.flat)} values")
+        where = f"stride {brief(stride)} and offset {brief(offset)} in a storage of {len(storage.flat)} values"
+        raise ValueError(f"a tensor of size {brief(size)}, {where}")
     if not count:
         return torch.empty(size, dtype=storage.flat.dtype)
     return torch.as_strided(storage.flat, size, stride, offset)
@@ -94,19 +95,21 @@ class NumPyArray(Thing):
         _, shape, dtype, columns, raw = state
         if not isinstance(raw, bytes | bytearray):
             raise CheckpointError("An array of objects lies in the file; only arrays of numbers are read. Ask its author for tensors alone.")
-        self.array = np.frombuffer(raw, _dtype_of(dtype)).reshape(shape, order="F" if columns else "C")
+        values = np.frombuffer(bytearray(raw), _dtype_of(dtype))
+        self.array = values.astype(values.dtype.newbyteorder("="), copy=False).reshape(shape, order="F" if columns else "C")
 
 
 def _dtype_of(thing: Any) -> np.dtype[Any]:
-    if not isinstance(thing, Thing) or thing.name != "numpy.dtype" or not thing.args or not NUMBERS.fullmatch(str(thing.args[0])):
-        raise ValueError(f"an array of {getattr(thing, 'args', thing)}")
+    name = thing.args[0] if isinstance(thing, Thing) and thing.name == "numpy.dtype" and thing.args else None
+    if not isinstance(name, str) or not NUMBERS.fullmatch(name):
+        raise ValueError(f"an array of {brief(thing.args if isinstance(thing, Thing) else thing)}")
     order = thing.state[1] if isinstance(thing.state, tuple) and len(thing.state) > 1 and thing.state[1] in ("<", ">") else ""
-    return np.dtype(f"{order}{str(thing.args[0]).lstrip('<>|=')}")
+    return np.dtype(f"{order}{name.lstrip('<>|=')}")
 
 
 def _new_array(kind: Any, *_: Any) -> NumPyArray:
     if kind != Name("numpy.ndarray"):
-        raise ValueError(f"an array of class {getattr(kind, 'full', kind)}")
+        raise ValueError(f"an array of class {brief(kind)}")
     return NumPyArray("numpy.ndarray")
 
 
@@ -132,16 +135,16 @@ def _raw(content: Any = b"", encoding: Any = None) -> bytes:
 
 def _encode(text: Any, encoding: Any) -> bytes:
     if encoding not in ("latin1", "latin-1", "utf-8") or not isinstance(text, str):
-        raise ValueError(f"text in {encoding}")
+        raise ValueError(f"text in {brief(encoding)}")
     return text.encode(encoding)
 
 
 def _persistent_object(meta: Any) -> Thing:
     """An object of NVIDIA's persistent classes: its source code is dropped, its name and contents stay."""
-    if not isinstance(meta, Mapping) or not isinstance(meta.get("state"), Mapping):
-        raise ValueError("a persistent object without contents")
-    thing = Thing(f"persistent.{meta.get('class_name')}")
-    thing.build(dict(meta["state"]))
+    if not isinstance(meta, Mapping) or not isinstance(meta.get("state"), Mapping) or not isinstance(meta.get("class_name"), str):
+        raise ValueError("a persistent object without a name or contents")
+    thing = Thing(f"persistent.{meta['class_name']}")
+    thing.build(meta["state"])
     return thing
 
 
@@ -154,7 +157,9 @@ def _old_style(kind: Any, base: Any, state: Any) -> Any:
 
 def mapping(items: Any = (), *_: Any) -> dict[Any, Any]:
     """A mapping; ``items`` are its first pairs."""
-    return dict(items) if isinstance(items, Mapping | list | tuple) else {}
+    if isinstance(items, Mapping):
+        return dict(items)
+    return {key(name): value for name, value in items} if isinstance(items, list | tuple) else {}
 
 
 def _size(sizes: Any = ()) -> tuple[int, ...]:
@@ -179,13 +184,14 @@ CALLS: dict[str, Callable[..., Any]] = {
     "numpy.core.numeric._frombuffer": _array,
     "_codecs.encode": _encode,
     "copyreg._reconstructor": _old_style,
-    "builtins.set": lambda values=(): set(values),
+    "builtins.set": lambda values=(): set(map(key, values)),
     "builtins.bytearray": _raw,
     "builtins.bytes": _raw,
 }
 THINGS = (
     "numpy.dtype",
     "argparse.Namespace",
+    "pathlib.",
     "torch.nn.modules.",
     "training.networks.",
     "training.networks_stylegan2.",
@@ -209,6 +215,5 @@ def table(load_bytes: Callable[[bytes], Any] | None) -> Table:
 def as_tensor(value: Any) -> Tensor | None:
     """The tensor that a value of a pickle is, or None."""
     if isinstance(value, NumPyArray):
-        array = value.array
-        return torch.from_numpy(np.ascontiguousarray(array.astype(array.dtype.newbyteorder("="))))
+        return torch.from_numpy(value.array)
     return value if isinstance(value, Tensor) else None
