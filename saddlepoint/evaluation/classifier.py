@@ -69,6 +69,14 @@ def _out_channels(conv: nn.Module) -> int:
     return conv.out_channels
 
 
+def seen_as(images: NDArray[np.generic] | Tensor) -> NDArray[np.generic] | Tensor:
+    """Images of 1 or 3 channels as they are; of others the mean of their channels, uint8 [n, 1, h, w], which is what the quick features are of."""
+    if images.shape[1] in (1, 3):
+        return images
+    mean: NDArray[np.float32] = to_uint8(images).mean(1, keepdims=True, dtype=np.float32)
+    return np.rint(mean).astype(np.uint8)
+
+
 def prepare(images: NDArray[np.generic] | Tensor) -> Tensor:
     """Images as the net sees them: rounded to bytes, grey replicated, resized to 32x32 (bilinear, antialiased), float32 in [-1, 1], [n, 3, 32, 32].
 

@@ -20,7 +20,7 @@ from saddlepoint.data.records import Dataset
 from saddlepoint.draws import derive_seed
 from saddlepoint.errors import UsageError
 from saddlepoint.evaluation.arrays import Float64, Rows, as_rows
-from saddlepoint.evaluation.classifier import QuickFeatures
+from saddlepoint.evaluation.classifier import QuickFeatures, seen_as
 from saddlepoint.evaluation.grid import to_uint8
 from saddlepoint.evaluation.neighbours import nearest
 
@@ -68,19 +68,19 @@ def nearest_reals(
     rng = torch.Generator().manual_seed(derive_seed("nearest", seed))
     chosen = torch.randperm(len(dataset), generator=rng)[:max_real]
     extract = QuickFeatures()
-    probes = dataset.records(chosen[:200])["image"].numpy()
+    probes = to_uint8(dataset.records(chosen[:200])["image"])
     own = np.concatenate([np.full(len(pixels), -1), chosen[:200].numpy()])  # a probe is not its own neighbour
     queries = np.concatenate([pixels, probes])
-    found = {"feature": _Search(extract(queries), own), "pixel": _Search(_flat(queries), own)}
+    found = {"feature": _Search(extract(seen_as(queries)), own), "pixel": _Search(_flat(queries), own)}
     for part in torch.split(chosen, _CHUNK):
-        images = dataset.records(part)["image"].numpy()
-        found["feature"].look(extract(images), part.numpy())
+        images = to_uint8(dataset.records(part)["image"])
+        found["feature"].look(extract(seen_as(images)), part.numpy())
         found["pixel"].look(_flat(images), part.numpy())
     n = len(pixels)
     result: dict[str, NDArray[np.generic]] = {"samples": pixels, "searched": np.array(len(chosen))}
     for space, search in found.items():
         result[f"index_{space}"] = search.indices[:n]
-        result[f"nearest_{space}"] = dataset.records(torch.from_numpy(search.indices[:n]))["image"].numpy()
+        result[f"nearest_{space}"] = to_uint8(dataset.records(torch.from_numpy(search.indices[:n]))["image"])
         result[f"distance_{space}"], result[f"usual_{space}"] = search.distances[:n], search.distances[n:]
     return result
 

@@ -21,10 +21,9 @@ from saddlepoint.data.records import SAMPLE, Dataset
 from saddlepoint.draws import derive_seed
 from saddlepoint.errors import UsageError
 from saddlepoint.evaluation.arrays import Float64, Rows, as_rows
-from saddlepoint.evaluation.classifier import QuickFeatures
+from saddlepoint.evaluation.classifier import QuickFeatures, seen_as
 from saddlepoint.evaluation.diversity import mean_pairwise_distance
 from saddlepoint.evaluation.frechet import frechet_distance
-from saddlepoint.evaluation.grid import to_uint8
 from saddlepoint.evaluation.modes import mode_coverage
 from saddlepoint.evaluation.neighbours import coverage
 from saddlepoint.evaluation.sequences import ngram_jensen_shannon
@@ -112,9 +111,7 @@ class QuickScorer:
         """Features of images, points as they are; images of other than 1 or 3 channels are seen as the mean of their channels."""
         if not self._features:
             return samples
-        if samples.shape[1] not in (1, 3):
-            samples = torch.from_numpy(to_uint8(samples)).float().mean(1, keepdim=True).round().to(torch.uint8)
-        return self._features(samples)
+        return self._features(seen_as(samples))
 
     def _compare(self, real: Float64, fake: Float64) -> dict[str, float]:
         """Every score of ``fake`` rows against ``real`` ones."""
