@@ -28,6 +28,7 @@ SUFFIXES = (".npy", ".npz")
 SAMPLE_NAMES = ("images", "image", "x", "data", "points", "point", "arr_0")
 LABEL_NAMES = ("labels", "label", "y", "arr_1")
 MOST_CHANNELS = 8
+DARK = 16384  # 16-bit levels that all lie below a quarter of white are probably of fewer bits
 EXPECTED = "images [n, h, w], [n, h, w, c] or [n, c, h, w] of uint8, uint16 or floats with 1 to 8 channels, or floating-point points [n, d]"
 
 log = logging.getLogger("saddlepoint")
@@ -132,6 +133,7 @@ def _load(path: Path) -> Mapping[str, NDArray[np.generic] | hdf5.Stored]:
 
 
 def _check_labels(labels: NDArray[np.generic], num_records: int, path: Path) -> torch.Tensor:
+    labels = labels[:, 0] if labels.shape == (num_records, 1) else labels
     if not np.issubdtype(labels.dtype, np.integer) or labels.shape != (num_records,) or labels.min() < 0:
         raise DataError(f"{path}: labels must be {num_records} integers from 0 on, one a record; found {labels.dtype} of shape {labels.shape}.")
     return torch.from_numpy(labels.astype(np.int64))
@@ -141,7 +143,10 @@ def _images(samples: NDArray[np.generic], path: Path) -> torch.Tensor:
     """Images [n, c, h, w]: bytes as they are (mapped from the file where they lie in it so), deeper ones as float32 in [-1, 1]."""
     layout = _layout(samples.shape, path) if _is_image(samples) else None
     if layout is None:
-        raise DataError(f"{path} holds {samples.dtype} of shape {samples.shape}; expected {EXPECTED}.")
+        volumes = (
+            ". Volumes are read behind a prefix: voxels:PATH" if samples.ndim == 5 or (samples.ndim == 4 and len({*samples.shape[1:]}) == 1) else ""
+        )
+        raise DataError(f"{path} holds {samples.dtype} of shape {samples.shape}; expected {EXPECTED}{volumes}.")
     if samples.dtype != np.uint8:
         tensor = torch.from_numpy(_deep(samples, path))
     elif isinstance(samples, np.memmap) and samples.flags.c_contiguous:
@@ -174,10 +179,14 @@ def _layout(shape: tuple[int, ...], path: Path) -> tuple[int, ...] | None:
 def _deep(samples: NDArray[np.generic], path: Path) -> NDArray[np.float32]:
     """16-bit levels, or floats of one of the two usual ranges, as float32 in [-1, 1]."""
     if samples.dtype == np.uint16:
+        if 0 < (highest := int(samples.max())) < DARK:
+            log.warning("%s holds levels up to %d, and white is 65535: it is read as dark. Scale it if its white is another.", path, highest)
         return (samples.astype(np.float32) / 32767.5 - 1).astype(np.float32)
     values = samples.astype(np.float32)
     low, high = float(values.min()), float(values.max())
-    if not (low >= -1 and high <= 1):  # NaN is neither
+    if broken := int((~np.isfinite(values)).sum()):
+        raise DataError(f"{path} holds {broken} values that are not finite; images need finite numbers. Replace them, or remove those images.")
+    if not (low >= -1 and high <= 1):
         raise DataError(f"{path} holds floating-point images with values from {low:g} to {high:g}; expected [0, 1] or [-1, 1]. Scale them.")
     if low >= 0:
         log.warning("%s holds images from %g to %g: read as [0, 1].", path, low, high)

@@ -15,7 +15,7 @@ import torch
 
 from saddlepoint.data.arrays import ArrayDataset
 from saddlepoint.data.cache import Packed, PackWriter, pack_key, read_pack
-from saddlepoint.data.images import CHUNK, Header, Pixels, Resolution, check_request, decode, in_order, read_header
+from saddlepoint.data.images import CHUNK, Header, Pixels, Resolution, check_request, decode, in_order, left_out, read_header
 from saddlepoint.data.metadata import Metadata, attach, read_metadata
 from saddlepoint.data.records import DataSpec
 from saddlepoint.errors import DataError
@@ -189,7 +189,7 @@ def find_images(root: Path) -> Found:
         raise DataError(f"{root} holds no images: expected .png, .jpg, .webp or other image files, or sub-folders of them; found {held}.")
     if len(paths) < MIN_IMAGES:
         raise DataError(f"{root} holds 1 image ({paths[0]}); training needs at least {MIN_IMAGES}. Add more images.")
-    return Found(root, paths, *classes_of(str(root), paths), notes=_outside(root, home, paths))
+    return Found(root, paths, *classes_of(str(root), paths), notes=(*left_out(root, others), *_outside(root, home, paths)))
 
 
 def _outside(root: Path, home: str, paths: Sequence[str]) -> tuple[str, ...]:
@@ -288,9 +288,9 @@ def _notes(found: Found, headers: dict[int, Header], damage: Damage) -> list[str
     notes += [f"Skipped {found.root / path}: {reason}." for path, reason in list(damage.reasons.items())[:NOTED]]
     if len(damage.reasons) > NOTED:
         notes.append(f"Skipped {len(damage.reasons) - NOTED} more files in {found.root} that cannot be read.")
-    transparent = sum(header.alpha for header in headers.values())
-    if transparent:
-        notes.append(f"{transparent} of the {len(headers)} images in {found.root} are transparent; they were put on white.")
+    alpha, moving = sum(header.alpha for header in headers.values()), sum(header.moving for header in headers.values())
+    for count, said in ((alpha, "are transparent; they were put on white"), (moving, "have several frames; the first of each was taken")):
+        notes += [f"{count} of the {len(headers)} images in {found.root} {said}."] if count else []
     return notes
 
 

@@ -5,10 +5,11 @@ Axes: n images, c channels, h w image.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,10 @@ GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "F", "I;16", "I;16L", "I;16B"
 DEEP_MODES = frozenset({"I", "F", "I;16", "I;16L", "I;16B", "I;16N"})
 ALPHA_MODES = frozenset({"LA", "La", "PA", "RGBA", "RGBa"})
 SIXTEEN_BIT_I = ("PNG", "PPM")  # formats whose 16-bit levels Pillow gives in 32-bit integers
+UNREAD_SUFFIXES = frozenset(
+    (".heic", ".heif", ".jxl", ".svg", ".psd", ".exr", ".hdr", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2")
+)
+MOVING = ("GIF", "WEBP", "PNG", "TIFF")
 EXIF_ORIENTATION = 0x0112
 CHUNK = 1024
 AT_ONCE = 16  # items that a worker takes at once
@@ -63,12 +68,14 @@ class Header:
         width, height: in pixels, as stored (an EXIF rotation may exchange them).
         grey: whether it is stored with one channel.
         alpha: whether it is stored with transparency.
+        moving: whether it has several frames.
     """
 
     width: int
     height: int
     grey: bool
     alpha: bool
+    moving: bool = False
 
 
 def check_request(resolution: Resolution | None, channels: int | None) -> None:
@@ -82,7 +89,29 @@ def check_request(resolution: Resolution | None, channels: int | None) -> None:
 def read_header(path: Path | IO[bytes]) -> Header:
     """Open an image file without decoding it. Raises whatever Pillow raises for a file that is no image."""
     with Image.open(path) as image:
-        return Header(image.width, image.height, grey=image.mode in GREY_MODES, alpha=has_alpha(image))
+        grey, alpha = image.mode in GREY_MODES, has_alpha(image)  # of the first frame
+        return Header(image.width, image.height, grey=grey, alpha=alpha, moving=_moves(image))
+
+
+def left_out(root: Path, others: Mapping[str, int]) -> tuple[str, ...]:
+    """What is told of pictures in a folder that cannot be read here.
+
+    Args:
+        root: the folder.
+        others: how many files of each suffix are not read.
+
+    >>> left_out(Path("photos"), {".txt": 1, ".heic": 2})
+    ('Left out of photos: 2 .heic, which cannot be read. Convert them to .jpg or .png.',)
+    """
+    held = [f"{count} {suffix}" for suffix, count in others.items() if suffix in UNREAD_SUFFIXES]
+    return (f"Left out of {root}: {', '.join(held)}, which cannot be read. Convert them to .jpg or .png.",) if held else ()
+
+
+def _moves(image: Image.Image) -> bool:
+    """Whether an image of a format for animations has several frames; what is damaged behind the first does not matter here."""
+    with contextlib.suppress(Exception):
+        return image.format in MOVING and bool(getattr(image, "is_animated", False))
+    return False
 
 
 def decode(path: Path | IO[bytes], resolution: Resolution | None, channels: int) -> Pixels:
