@@ -21,7 +21,7 @@ from typing import Any
 
 from saddlepoint.errors import CheckpointError, UsageError
 from saddlepoint.training.checkpoint import Checkpoint, list_checkpoints, load_checkpoint, remove_checkpoint
-from saddlepoint.training.storage import append_line, read_lines, refusals, sync_file, truncate_lines, write_json
+from saddlepoint.training.storage import append_line, make_folder, read_lines, refusals, sync_file, truncate_lines, write_json
 
 DETERMINISTIC = ("log.jsonl", "scores.jsonl", "health.jsonl")
 FOLDERS = ("samples", "checkpoints")
@@ -44,11 +44,7 @@ class Run:
         """
         folder = self.folder
         self._refuse_occupied()
-        with refusals(folder):
-            try:
-                folder.mkdir(parents=True, exist_ok=True)
-            except (NotADirectoryError, FileExistsError):
-                raise UsageError(f"{folder} cannot be made: one of the folders above it is a file. Choose another --out.") from None
+        make_folder(folder)
         self.lock()
         try:
             self._refuse_occupied()  # by a process that was a moment earlier

@@ -149,6 +149,11 @@ class Session:
         late = time.monotonic() - self._saved_at > 60 * self.plan.checkpoint_minutes
         return self.group.most(int(self._share_done() >= 1), int(late))
 
+    @property
+    def over(self) -> bool:
+        """Whether the plan is at its end."""
+        return self._share_done() >= 1
+
     def _share_done(self) -> float:
         return self.plan.done(round=self.clock.round, images_seen=self.clock.images_seen, elapsed_sec=self.elapsed)
 

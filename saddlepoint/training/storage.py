@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from saddlepoint.errors import StorageError
+from saddlepoint.errors import StorageError, UsageError
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _REFUSED = _FULL | {errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
@@ -29,6 +29,20 @@ def refusals(path: Path) -> Iterator[None]:
             reason = f"The disk refused to write {path}: {error.strerror}."
             raise StorageError(f"{reason} {advice}; everything saved before is intact.") from error
         raise
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it.
+
+    Raises:
+        UsageError: where something above it is no folder.
+        StorageError: if the disk refuses.
+    """
+    with refusals(folder):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except (NotADirectoryError, FileExistsError, FileNotFoundError):
+            raise UsageError(f"{folder} cannot be made: one of the folders above it is a file, or makes no folders. Choose another --out.") from None
 
 
 def write_bytes(path: Path, content: bytes) -> None:

@@ -219,9 +219,12 @@ def _open_real(name: str, kind: str, shape: Sequence[int], root: Path | None, re
 
 def _quick_score(fake: SampleSet, real: Dataset, num: int | None, seed: int) -> dict[str, Any]:
     """The score that training makes too."""
-    from saddlepoint.evaluation.quick import QuickScorer
+    from saddlepoint.evaluation.quick import NEIGHBOURS, NUM_REAL, QuickScorer
 
-    scorer = QuickScorer(real, num_fake=num or fake.num, seed=seed)
+    count, num_real = num or fake.num, NUM_REAL
+    if count * len(real) // (count + NUM_REAL) <= NEIGHBOURS < min(count, len(real) - count):  # few of few: not divided in proportion
+        num_real = len(real) - count
+    scorer = QuickScorer(real, num_real=num_real, num_fake=count, seed=seed)
     return scorer.score(fake.read(0, fake.num))
 
 

@@ -188,6 +188,9 @@ def _sit(run: Run, game: Game, data: Dataset, group: Group, plan: Plan, checkpoi
         with contextlib.closing(trainer), overflows(config.batch, config.micro_batches):
             if checkpoint is not None:
                 session.resume(checkpoint)
+                if session.over and show is not None:
+                    said = f"{run.folder} is at the end of its plan, round {game.clock.round}: --steps, --minutes or --kimg sets a later one."
+                    show({"round": game.clock.round, "kind": "note", "message": said})
             else:
                 group.lead(lambda: run.rewind(-1))
             session.train()

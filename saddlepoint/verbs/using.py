@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from saddlepoint.config import from_json
+from saddlepoint.data.images import Resolution
 from saddlepoint.data.records import Dataset
 from saddlepoint.data.sources import open_data
 from saddlepoint.draws import derive_seed
@@ -20,13 +21,14 @@ from saddlepoint.games.game import Game, Samples
 from saddlepoint.games.sequences import Writes
 from saddlepoint.training.checkpoint import restore_game
 from saddlepoint.training.run import Run
-from saddlepoint.training.storage import write_bytes
+from saddlepoint.training.storage import make_folder, write_bytes
 from saddlepoint.verbs.choosing import untold
 from saddlepoint.weights.absent import AbsentData, BlankData
 from saddlepoint.zoo.catalogue import find_recipe
 
 log = logging.getLogger("saddlepoint")
 NEIGHBOURS_SHOWN = 24  # samples in a report beside their nearest real images
+NAMED = 20  # classes that an error line names
 
 
 def load_game(run: Run) -> tuple[Game, Dataset]:
@@ -41,7 +43,7 @@ def load_game(run: Run) -> tuple[Game, Dataset]:
     if source["name"] is None:  # imported
         absent = AbsentData.described(about["data"])
         return entry.game(config, BlankData(absent.spec)), absent
-    dataset = open_data(source["name"], resolution=config.resolution, root=None if source["root"] is None else Path(source["root"]))
+    dataset = _reopen(source, config.resolution)
     found, trained = dataset.spec.content_hash, about["data"]["content_hash"]
     if found != trained:
         name = source["name"]
@@ -49,6 +51,18 @@ def load_game(run: Run) -> tuple[Game, Dataset]:
     torch.manual_seed(derive_seed(about["seed"], "initialisation"))
     prepared = entry.prepare(config, dataset) if entry.prepare else dataset
     return entry.game(config, prepared), prepared
+
+
+def _reopen(source: Mapping[str, Any], resolution: Resolution | None) -> Dataset:
+    """The data of a run again; where a relative path leads nowhere, that it was given from another folder is said."""
+    name = source["name"]
+    try:
+        return open_data(name, resolution=resolution, root=None if source["root"] is None else Path(source["root"]))
+    except (DataError, UsageError) as gone:
+        plain = str(gone).startswith(("No data is named", "There is no folder or file"))
+        if not plain or Path(name.rpartition(":")[2] if ":" in name else name).expanduser().is_absolute():
+            raise
+        raise DataError(f"There is no {name} in {Path.cwd()}. The run names its data as from the folder that it was begun in: go there.") from gone
 
 
 def load(run: str | Path, *, checkpoint: str = "last") -> tuple[Game, Run]:
@@ -117,7 +131,11 @@ def sample(
 
     if num < 1:
         raise UsageError(f"At least 1 sample is needed; num is {num}.")
+    if out is not None:
+        make_folder(Path(out).parent if Path(out).suffix else Path(out))
     game, opened = load(run, checkpoint=checkpoint)
+    if label is not None:
+        _check_label(game, opened, label)
     told = _told(game, opened, caption) if caption else None
     if told is not None and len(told) == 2:
         samples = _between(game, told, num, seed)
@@ -126,15 +144,26 @@ def sample(
         samples = draw_samples(as_sampler(game), num, seed=seed, label=label, labels=labels, truncation=truncation)
     if out is not None and Path(out).suffix == ".gif":
         content = movie_of(game, walkers=num, seed=seed, label=label, truncation=truncation)
-        Path(out).parent.mkdir(parents=True, exist_ok=True)
         write_bytes(Path(out), content)
     elif out is not None and isinstance(game, Writes) and Path(out).suffix not in (".npy", ".npz"):
         write_sequences(game.lines(samples), game.vocabulary, opened.about["data"]["name"], Path(out))
     elif out is not None and opened.about["data"]["kind"] == "volume":
         write_volumes(samples, Path(out))
     elif out is not None:
+        if samples.ndim == 4 and samples.shape[1] not in (1, 3) and Path(out).suffix not in (".npy", ".npz"):
+            log.warning(f"A picture shows the first of the {samples.shape[1]} channels; a .npy file holds all.")
         write_samples(samples, Path(out))
     return samples
+
+
+def _check_label(game: Game, opened: Run, label: int) -> None:
+    """Refuse a class that the game was not told of."""
+    count, names = getattr(game, "num_classes", None), opened.about["data"].get("class_names") or ()
+    if not isinstance(count, int):
+        raise UsageError(f"{opened.folder} was trained without classes, so that none can be asked for. Leave --label out.")
+    if not 0 <= label < count:
+        named = f" ({', '.join(f'{number} {name}' for number, name in enumerate(names))})" if 0 < len(names) <= NAMED else ""
+        raise UsageError(f"The classes of {opened.folder} are 0 to {count - 1}{named}; --label {label} came. Choose one of them.")
 
 
 def _told(game: Game, opened: Run, caption: str | Sequence[str]) -> Tensor:
