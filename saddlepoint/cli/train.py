@@ -119,14 +119,18 @@ def _resolution(argv: list[str]) -> int | tuple[int, int] | None:
 def _flags(settings: Mapping[str, Any], argv: list[str]) -> list[str]:
     """Settings as flags, but for those that the user gave.
 
-    >>> _flags({"batch": 16, "conditional": True, "resolution": 64}, ["--no-conditional", "--resolution=32"])
-    ['--batch', '16']
+    >>> _flags({"batch": 16, "conditional": True, "resolution": 64}, ["--no-conditional", "--resolution=32"]), _flags({"resolution": (24, 40)}, [])
+    (['--batch', '16'], ['--resolution', '24', '40'])
     """
     given, flags = {word.partition("=")[0].replace("_", "-") for word in argv}, []
     for name, value in settings.items():
         flag = name.replace("_", "-")
         if not given & {f"--{flag}", f"--no-{flag}"}:
-            flags += [f"--{'' if value else 'no-'}{flag}"] if isinstance(value, bool) else [f"--{flag}", str(value)]
+            flags += (
+                [f"--{'' if value else 'no-'}{flag}"]
+                if isinstance(value, bool)
+                else [f"--{flag}", *map(str, value if isinstance(value, tuple) else (value,))]
+            )
     return flags
 
 

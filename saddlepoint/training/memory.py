@@ -20,6 +20,7 @@ from saddlepoint.games.game import Game
 
 PROBE = 2  # samples; batch statistics need more than one
 MOST_PIECES = 64  # micro-batches that are chosen without being asked for
+SHARE = {"cpu": 0.5}  # of the free memory that the counted tensors may fill: a process grows by more than them, see docs/commands.md
 
 
 @dataclass(frozen=True)
@@ -164,8 +165,12 @@ def check_memory(need: Need, *, pieces: int, device: torch.device) -> int:
 
 
 def choose_pieces(need: Need, *, processes: int, device: torch.device) -> int:
-    """The smallest number of micro-batches, at most 64, whose pieces fit into four fifths of the free memory; 1 where none does."""
-    free = 0.8 * free_bytes(device)
+    """The smallest number of micro-batches, at most 64, whose pieces fit into the share of the free memory that is safe; 1 where none does.
+
+    That is half of it on a processor, where a process grew by .8 to 2.3 times what was counted in seven small games (the allocator leaves gaps, and
+    convolutions take workspace), and four fifths on an accelerator.
+    """
+    free = SHARE.get(device.type, 0.8) * free_bytes(device)
     for pieces in range(1, MOST_PIECES + 1):
         whole = all(batch % (pieces * processes) == 0 for batch, _ in need.phases)
         if whole and need.bytes(pieces * processes) <= free:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from saddlepoint.data.images import Resolution
-from saddlepoint.errors import UsageError
+from saddlepoint.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    from saddlepoint.verbs.choosing import Choice
 
 Show = Callable[[int, int], None]
 
@@ -31,27 +34,49 @@ def check_data(path: str | Path, *, show: Show | None = None) -> dict[str, Any]:
     from saddlepoint.data.check import Report, check_any, lines_of
     from saddlepoint.data.sides import sides_of
     from saddlepoint.training.machine import pick_device
-    from saddlepoint.verbs.choosing import choose_recipe, recipe_for
+    from saddlepoint.verbs.choosing import choose_recipe
 
     sides = sides_of(str(path))
     if sides is not None:
         return _check_sides(str(path), sides, show)
     report = check_any(path, show)
     found = dataclasses.asdict(report) | {"recipe": None, "why": None, "command": None, "lines": lines_of(report)}
-    begin, resolution = None, None
+    choice = None
     if isinstance(report, Report):
-        begin = recipe_for(report.readable, pick_device("auto")) if report.readable >= 2 else None
-        resolution = ["--resolution", str(report.resolution)]
+        choice = _choose(str(path), report.readable, report.resolution, pick_device("auto")) if report.readable >= 2 else None
     elif report.kind != "audio":
         choice = choose_recipe(str(path))
-        begin = choice.recipe, choice.preset, choice.reasons[1]
-    if begin is not None:
-        recipe, preset, why = begin
-        named = ["--preset", preset] if preset == "auto" else []  # of the others the data choose
-        command = shlex.join(["saddlepoint", "train", recipe, "--data", str(path), *named, *(resolution or []), "--out", "runs/first"])
-        found |= {"recipe": recipe, "why": why, "command": command}
-        found["lines"].append(f"Begin with {recipe}: {command} ({why})")
+    if choice is not None:
+        named = ["--preset", choice.preset] if choice.preset == "auto" else []  # of the others the data choose
+        command = shlex.join(["saddlepoint", "train", choice.recipe, "--data", str(path), *named, *_flags(choice.settings), "--out", "runs/first"])
+        found |= {"recipe": choice.recipe, "why": choice.reasons[1], "command": command}
+        found["lines"].append(f"Begin with {choice.recipe}: {command} ({choice.reasons[1]})")
     return found
+
+
+def _choose(path: str, readable: int, side: int, device: str) -> Choice:
+    """As training would; where too much is damaged to train on it as it is, by the number and size of what is readable."""
+    from saddlepoint.verbs.choosing import SIDES, Choice, choose_recipe, fitting_side, recipe_for
+
+    try:
+        return choose_recipe(path, device)
+    except DataError:
+        size = fitting_side(side, SIDES["cpu" if device == "cpu" else "accelerator"])
+        recipe, preset, why = recipe_for(readable, device, size)
+        return Choice(recipe, preset, ("", why), {"resolution": size})
+
+
+def _flags(settings: Mapping[str, Any]) -> list[str]:
+    """Settings as flags of the command line.
+
+    >>> _flags({"resolution": (24, 40), "conditional": True})
+    ['--resolution', '24', '40', '--conditional']
+    """
+    flags: list[str] = []
+    for name, value in settings.items():
+        values = () if value is True else value if isinstance(value, tuple) else (value,)
+        flags += [f"--{name.replace('_', '-')}", *map(str, values)]
+    return flags
 
 
 def _check_sides(path: str, sides: tuple[str, str], show: Show | None) -> dict[str, Any]:

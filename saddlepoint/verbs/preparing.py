@@ -23,11 +23,12 @@ from saddlepoint.games.settings import GameConfig
 from saddlepoint.training import machine
 from saddlepoint.training.memory import Need, check_memory, choose_pieces, free_bytes, measure_need
 from saddlepoint.training.plan import Plan
-from saddlepoint.verbs.choosing import Length, choose_recipe, configure, default_preset, holds_points, make_plan
+from saddlepoint.verbs.choosing import Length, choose_recipe, configure, default_preset, fitting_notes, holds_points, make_plan
 from saddlepoint.verbs.starting import Report, start_from
 from saddlepoint.zoo.catalogue import Recipe, find_recipe
 
 Pieces = int | Literal["auto"]
+OF_TENSORS = "Memory is that of a turn's tensors: on a processor the process grew by .8 to 2.3 times as much, beside what it holds at the start."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +101,8 @@ def prepare(wish: Wish, fabric: Fabric) -> Prepared:
     torch.manual_seed(derive_seed(wish.seed, "initialisation"))
     prepared = entry.prepare(config, dataset) if entry.prepare else dataset
     game = entry.game(config, prepared)
-    notes += game.notes
+    notes += [*fitting_notes(dataset.sizes, dataset.spec.shape)] if _is_plain(dataset) else []
+    notes += [*_phases_note(entry, game, wish.length, horizon), *game.notes]
     started = None if wish.init_from is None else start_from(game, wish.init_from)
     if started:
         notes.append(started.sentence())
@@ -141,7 +143,7 @@ def estimate(prepared: Prepared, fabric: Fabric) -> dict[str, Any]:
         "device": str(fabric.device),
         "rounds": about["horizon"],
         "budget": about["budget"],
-        "notes": [*prepared.notes],
+        "notes": [*([OF_TENSORS] if fabric.device.type == "cpu" else []), *prepared.notes],
     }
 
 
@@ -153,6 +155,20 @@ def _settle(entry: Recipe, preset: str, wish: Wish) -> GameConfig:
     elif wish.settings:
         raise UsageError("Give a whole config or single settings, not both.")
     return dataclasses.replace(config, resolution=None) if holds_points(wish.data) and "resolution" not in wish.settings else config
+
+
+def _is_plain(dataset: Dataset) -> bool:
+    """Whether records are single images."""
+    return dataset.spec.kind == "image" and not {"partner", "other"} & set(dataset.spec.fields)
+
+
+def _phases_note(entry: Recipe, game: Game, length: Length, horizon: int) -> list[str]:
+    """That a clock cuts phases off, where it does."""
+    if length.minutes is None or len(game.phases) < 2:
+        return []
+    through = ", ".join(phase.name for phase in game.phases)
+    said = f"{entry.name} goes through {len(game.phases)} phases ({through}) in {horizon:,} rounds"
+    return [f"{said}, and {length.minutes:g} minutes end it wherever it is; --steps or --kimg shortens all phases alike."]
 
 
 def _pieces(wish: Wish, need: Need, fabric: Fabric, notes: list[str]) -> int:

@@ -60,3 +60,80 @@ def test_a_folder_named_as_a_data_set_is_told_from_it(tmp_path, monkeypatch, cap
 def test_gamma_by_rule_is_said(tmp_path, capsys):
     assert main(["train", "stylegan2", "--data", "digits", "--resolution", "16", "--batch", "8", "--dry-run"]) == 0
     assert "note          R1's gamma is 0.0064 by the rule .0002 * pixels / batch; --r1-gamma sets another." in capsys.readouterr().out
+
+
+def five_channels(path):
+    rng = np.random.default_rng(0)
+    np.savez(path, images=rng.integers(0, 65536, (60, 5, 16, 24)).astype(np.uint16), labels=rng.integers(0, 3, (60, 1)))
+    return path
+
+
+def test_sixteen_bit_images_of_five_channels_from_end_to_end(tmp_path, capsys, caplog, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    five_channels(tmp_path / "five.npz")
+    small = ["--width", "4", "--batch", "4", "--latent-dim", "4", "--resolution", "16", "24", "--steps", "1", "--conditional"]
+    assert main(["train", "dcgan", "--data", "five.npz", "--out", "run", *small]) == 0
+    assert main(["sample", "run", "--num", "3", "--label", "2", "--out", "new/a.png"]) == 0
+    assert "A picture shows the first of the 5 channels; a .npy file holds all." in caplog.text
+    assert main(["evaluate", "run", "--num", "20"]) == 0
+    assert main(["report", "run"]) == 0
+    nearest = np.load("run/samples/nearest.npz")
+    assert nearest["nearest_pixel"].dtype == np.uint8
+    assert nearest["distance_pixel"].mean() < 2 * nearest["usual_pixel"].mean()
+    capsys.readouterr()
+    for label in ("3", "-1"):
+        assert main(["sample", "run", "--label", label, "--out", "b.png"]) == 2
+        assert f"The classes of run are 0 to 2 (0 0, 1 1, 2 2); --label {label} came." in capsys.readouterr().err
+    assert main(["resume", "run"]) == 0
+    assert "run is at the end of its plan, round 1: --steps, --minutes or --kimg sets a later one." in capsys.readouterr().err
+    (tmp_path / "else").mkdir()
+    monkeypatch.chdir(tmp_path / "else")
+    assert main(["resume", "../run", "--steps", "2"]) == 3
+    assert "The run names its data as from the folder that it was begun in: go there." in capsys.readouterr().err
+
+
+def test_a_class_of_a_run_without_classes(tmp_path, capsys):
+    data, run = pictures(tmp_path / "mine", 4), tmp_path / "run"
+    size = ["--width", "4", "--batch", "4", "--latent-dim", "4", "--resolution", "16", "--steps", "1"]
+    assert main(["train", "dcgan", "--data", str(data), "--out", str(run), *size]) == 0
+    assert main(["sample", str(run), "--label", "1", "--out", str(tmp_path / "a.png")]) == 2
+    assert "was trained without classes, so that none can be asked for. Leave --label out." in capsys.readouterr().err
+    assert main(["sample", str(run), "--out", str(data / "0.png" / "a.png")]) == 2
+    assert "cannot be made: one of the folders above it is a file" in capsys.readouterr().err
+
+
+def test_pictures_that_are_left_out_and_films_are_told(tmp_path, caplog):
+    folder = pictures(tmp_path / "mine", 3)
+    (folder / "a.heic").write_bytes(b"ftypheic")
+    frames = [Image.new("RGB", (16, 16), (shade, 0, 0)) for shade in (0, 90, 180)]
+    frames[0].save(folder / "moves.gif", save_all=True, append_images=frames[1:])
+    open_data(str(folder), resolution=16)
+    assert f"Left out of {folder}: 1 .heic, which cannot be read. Convert them to .jpg or .png." in caplog.text
+    assert f"1 of the 4 images in {folder} have several frames; the first of each was taken." in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("array", "words"),
+    [
+        (np.full((4, 16, 16, 3), np.nan, np.float32), "holds 3072 values that are not finite; images need finite numbers."),
+        (np.zeros((4, 16, 16, 16), np.float32), "Volumes are read behind a prefix: voxels:PATH"),
+    ],
+)
+def test_arrays_that_are_no_images_are_told_what_to_do(array, words, tmp_path, capsys):
+    np.save(tmp_path / "a.npy", array)
+    assert main(["train", "--data", str(tmp_path / "a.npy"), "--dry-run"]) == 3
+    assert words in capsys.readouterr().err
+
+
+def test_levels_of_fewer_bits_are_told(tmp_path, caplog):
+    np.save(tmp_path / "a.npy", np.full((4, 16, 16), 4095, np.uint16))
+    open_data(str(tmp_path / "a.npy"))
+    assert "holds levels up to 4095, and white is 65535: it is read as dark." in caplog.text
+
+
+def test_what_a_check_begins_with_fits_the_machine(tmp_path, capsys):
+    (tmp_path / "large").mkdir()
+    for number in range(3):
+        Image.new("RGB", (600, 500), (number * 80, 10, 10)).save(tmp_path / "large" / f"{number}.png")
+    assert main(["data", "check", str(tmp_path / "large")]) == 0
+    assert f"saddlepoint train diffaugment --data {tmp_path / 'large'} --resolution 32 --out runs/first" in capsys.readouterr().out
