@@ -112,6 +112,9 @@ def level_sizes(config: LapganConfig, height: int, width: int) -> list[Size]:
         sizes = [(height, width)]
         while all(side % 2 == 0 and side >= 14 for side in sizes[0]):
             sizes.insert(0, (sizes[0][0] // 2, sizes[0][1] // 2))
+        if len(sizes) == 1 and min(height, width) >= 14:
+            near = f"{height + height % 2} {width + width % 2}"
+            raise UsageError(f"LAPGAN halves images, and a side of {height}x{width} is odd. Choose --resolution {near}, or the heights: --sizes.")
         return sizes
     if heights[-1] != height or sorted(set(heights)) != [*heights]:
         raise UsageError(f"The sizes of LAPGAN's levels grow to the images' height, {height}; {heights} came. Change --sizes or --resolution.")
@@ -159,7 +162,7 @@ def lapgan(config: LapganConfig, data: Dataset) -> PyramidGame:
     classes = data.spec.num_classes if config.conditional else None
     if config.conditional and classes is None:
         raise UsageError(
-            f"A conditional model needs labels; {data.spec.name} has none. Put each class into a folder of its own, or leave --conditional out."
+            f"A conditional model needs labels; {data.spec.name} has none. Put each class into a folder of its own, or choose --no-conditional."
         )
     c, h, w = shape = image_shape(data.spec)
     sizes, lsun = level_sizes(config, h, w), config.networks == "lsun"

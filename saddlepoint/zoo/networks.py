@@ -139,7 +139,7 @@ def num_classes(config: NetworksConfig, spec: DataSpec) -> int | None:
     """Number of classes that the networks are told; None where they are told none."""
     if config.conditional and spec.num_classes is None:
         raise UsageError(
-            f"A conditional model needs labels; {spec.name} has none. Put each class into a folder of its own, or leave --conditional out."
+            f"A conditional model needs labels; {spec.name} has none. Put each class into a folder of its own, or choose --no-conditional."
         )
     return spec.num_classes if config.conditional else None
 

@@ -222,7 +222,7 @@ def progan(config: ProGANConfig, data: Dataset) -> GrowingGame:
     classes = data.spec.num_classes if config.conditional else None
     if config.conditional and classes is None:
         raise UsageError(
-            f"A conditional model needs labels; {data.spec.name} has none. Put each class into a folder of its own, or leave --conditional out."
+            f"A conditional model needs labels; {data.spec.name} has none. Put each class into a folder of its own, or choose --no-conditional."
         )
     generator, discriminator = networks(config, image_shape(data.spec), classes)
     terms: list[Term] = []

@@ -153,7 +153,7 @@ def stylegan(config: StyleGANConfig, data: Dataset) -> GrowingGame:
     classes = data.spec.num_classes if config.conditional else None
     if config.conditional and classes is None:
         raise UsageError(
-            f"A conditional model needs labels; {data.spec.name} has none. Put each class into a folder of its own, or leave --conditional out."
+            f"A conditional model needs labels; {data.spec.name} has none. Put each class into a folder of its own, or choose --no-conditional."
         )
     shape, channels, taps = image_shape(data.spec), Channels(base=config.channel_base, most=config.width), BILINEAR if config.blur else None
     generator = StyleGANGenerator(

@@ -162,7 +162,7 @@ def num_classes(config: StyleGAN2Config, data: Dataset) -> int | None:
     """Number of classes that the networks are told; None where they are told none."""
     if config.conditional and data.spec.num_classes is None:
         raise UsageError(
-            f"A conditional model needs labels; {data.spec.name} has none. Put each class into a folder of its own, or leave --conditional out."
+            f"A conditional model needs labels; {data.spec.name} has none. Put each class into a folder of its own, or choose --no-conditional."
         )
     return data.spec.num_classes if config.conditional else None
 
