@@ -28,7 +28,23 @@ def late_average(decay: float, start_round: int) -> Callable[[Clock], float]:
 
 
 class BigGANGame(StandingGame):
-    """G against D, with samples drawn by standing statistics, and singular values in the log."""
+    """G against D, with samples drawn by standing statistics, and singular values in the log.
+
+    The averaged generator's running statistics are averaged as its weights are, as in the first author's code: those of the latest weights belong to
+    other features.
+    """
+
+    @torch.no_grad()
+    def update_averages(self, turn: Turn) -> None:
+        """As the base; then the running statistics of batch normalisation."""
+        names = [name for name, _ in self.generator.named_buffers() if name.endswith(("running_mean", "running_var"))]
+        moving = [average for average in self.averages if average.player == turn.player]
+        before = [self.get_buffer(f"{average.target}.{name}").clone() for average in moving for name in names]
+        super().update_averages(turn)
+        for average in moving:
+            for name in names:
+                now = self.get_buffer(f"{average.target}.{name}")
+                now.copy_(torch.lerp(before.pop(0), now, 1.0 - average.decay(self.clock)))
 
     @torch.no_grad()
     def after_turn(self, turn: Turn, values: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
