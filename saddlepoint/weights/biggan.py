@@ -23,6 +23,10 @@ from saddlepoint.weights.transfer import Foreign, Transfer, image_spec, tensors_
 from saddlepoint.zoo.biggan import CIFAR, DEEP, PORT
 
 FAMILY = "BigGAN-PyTorch"
+ACROSS = (
+    "Its norms take statistics across devices (--cross_replica). Gains are multiplied here, as in its training on several devices; "
+    "in evaluation, and on one device, that code adds them."
+)
 BASE = 4
 LAST = {32: 4, 64: 2}  # channels of the last map in units of ch; 1 for other sizes
 
@@ -84,7 +88,9 @@ def _deep(state: dict[str, Tensor], where: str) -> Foreign:
 def _fill(game: Game, state: dict[str, Tensor], where: str) -> list[str]:
     for name in ("generator", "generator_ema"):
         _fill_generator(Transfer(state, game.get_submodule(name), where), game.get_submodule(name))
-    return ["The file holds one generator, which is taken for the averaged one too; the discriminator starts anew."]
+    notes = ["The file holds one generator, which is taken for the averaged one too; the discriminator starts anew."]
+    across = "output_layer.0.bn.running_mean" in state
+    return [*notes, ACROSS] if across else notes
 
 
 def _fill_generator(moving: Transfer, generator: Any) -> None:

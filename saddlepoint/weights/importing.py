@@ -13,7 +13,7 @@ import torch
 
 from saddlepoint.config import to_json
 from saddlepoint.draws import derive_seed
-from saddlepoint.errors import CheckpointError, SaddlepointError
+from saddlepoint.errors import CheckpointError, SaddlepointError, UsageError
 from saddlepoint.games.game import Game
 from saddlepoint.training import machine
 from saddlepoint.training.checkpoint import Checkpoint, save_checkpoint
@@ -90,7 +90,10 @@ def fill(found: Foreign, path: Path) -> tuple[Game, list[str]]:
         if asked > ROOM + 16 * held:
             raise CheckpointError(f"{path} is refused: its sizes ask for networks of {asked} numbers, and it has {held} bytes.")
         torch.manual_seed(derive_seed(0, "initialisation"))
-        game = entry.game(found.config, data)
+        try:
+            game = entry.game(found.config, data)
+        except UsageError as error:
+            raise CheckpointError(f"{path} has sizes that cannot be built here. {error}") from None
         return game, found.fill(game)
 
 

@@ -22,6 +22,7 @@ from saddlepoint.weights.names import Thing
 from saddlepoint.weights.transfer import Foreign, Transfer, image_spec, power_of_two_channels, tensors_of, without_prefix
 from saddlepoint.zoo.progan import RELEASE
 
+BARELY = 1 - 1e-6  # of the level before, where it is all that is seen: ours would be that level alone, with images of half the size
 BOUNDED = ("MSE", "DCGAN")  # losses whose generators end with tanh
 
 
@@ -37,7 +38,8 @@ def read(content: Any, where: str) -> Foreign | None:
     state = states.get("avgG", states["netG"])
     if "formatLayer.module.weight" not in state or "toRGBLayers.0.module.weight" not in state:
         return None
-    settings = content["config"].state if isinstance(content.get("config"), Thing) and isinstance(content["config"].state, Mapping) else {}
+    given = content["config"].state if isinstance(content.get("config"), Thing) else content.get("config")
+    settings = given if isinstance(given, Mapping) else {}
     _check(settings, where)
     top = max(int(match[1]) for name in state if (match := re.fullmatch(r"toRGBLayers\.(\d+)\.module\.weight", name)))
     kernels = [state["groupScale0.0.module.weight"], *(state[f"scaleLayers.{level - 1}.1.module.weight"] for level in range(1, top + 1))]
@@ -53,7 +55,7 @@ def read(content: Any, where: str) -> Foreign | None:
         fused=False,
         pixel_bias=True,
     )
-    alpha = settings.get("alpha") or 0.0
+    alpha = min(max(float(settings.get("alpha") or 0.0), 0.0), BARELY)
     shape = (len(state["toRGBLayers.0.module.weight"]), 4 << top, 4 << top)
 
     def fill(game: Game) -> list[str]:

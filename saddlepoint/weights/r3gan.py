@@ -18,7 +18,7 @@ from saddlepoint.errors import CheckpointError
 from saddlepoint.games.game import Game
 from saddlepoint.networks.r3gan import stage_widths
 from saddlepoint.weights.names import Thing
-from saddlepoint.weights.transfer import Foreign, Transfer, image_spec, tensors_of
+from saddlepoint.weights.transfer import Foreign, Transfer, check_filter, image_spec, tensors_of
 from saddlepoint.zoo.r3gan import FFHQ64
 
 BLOCK = {
@@ -28,7 +28,7 @@ BLOCK = {
     "expand.bias": "NonLinearity1.Bias",
     "group.bias": "NonLinearity2.Bias",
 }
-FILTERS = r"Resampler\."
+FILTERS = r"Resampler\.Kernel$"
 
 
 def read(content: Any, where: str) -> Foreign | None:
@@ -37,12 +37,15 @@ def read(content: Any, where: str) -> Foreign | None:
     Raises:
         CheckpointError: for widths of another rule, or groups of several sizes.
     """
+    content = {"G_ema": content} if isinstance(content, Thing) else content
     if not isinstance(content, dict) or not isinstance(content.get("G_ema"), Thing):
         return None
     states = {name: _state(content[name]) for name in ("G", "D", "G_ema") if isinstance(content.get(name), Thing)}
     state = states["G_ema"]
     if "AggregationLayer.Layer.weight" not in state or "MainLayers.0.Layers.0.Basis" not in state:
         return None
+    for kernel in (value for network in states.values() for name, value in network.items() if re.search(FILTERS, name)):
+        check_filter(kernel, where)
     stages = 1 + max(int(match[1]) for name in state if (match := re.match(r"MainLayers\.(\d+)\.", name)))
     widths = [len(state[f"MainLayers.{s}.Layers.1.LinearLayer3.Layer.weight"]) for s in range(stages)]
     full = sum(width == widths[0] for width in widths)

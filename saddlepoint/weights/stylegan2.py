@@ -19,14 +19,21 @@ from saddlepoint.draws import Draws
 from saddlepoint.errors import CheckpointError
 from saddlepoint.games.game import Game
 from saddlepoint.networks.stylegan2 import Architecture
-from saddlepoint.weights.names import Thing
-from saddlepoint.weights.transfer import Foreign, Transfer, image_spec, power_of_two_channels, tensors_of, without_prefix
+from saddlepoint.weights.names import Thing, brief
+from saddlepoint.weights.transfer import Foreign, Transfer, check_filter, image_spec, power_of_two_channels, tensors_of, without_prefix
 from saddlepoint.zoo.stylegan2 import RELEASE, StyleGAN2Config
 
 Names = Mapping[str, str]
 State = dict[str, Tensor]
 MEAN_SAMPLES = 10_000
-FILTER = torch.tensor([1.0, 3.0, 3.0, 1.0])
+MEASURED = f"The file holds no mean code; it was measured on {MEAN_SAMPLES} latents."
+WHOLE = 1 << 16  # samples that the minibatch's deviation compares where it compares all
+BUILT: dict[str, tuple[Any, ...]] = {  # settings that no tensor tells, and what ours are
+    "activation": ("lrelu",),
+    "lr_multiplier": (0.01,),
+    "resample_filter": ([1, 3, 3, 1],),
+    "conv_clamp": (None, 256),
+}
 LAYER = {"affine.weight": "affine.weight", "affine.bias": "affine.bias", "weight": "weight", "bias": "bias"}
 NVIDIA_LAYER = {**LAYER, "noise.strength": "noise_strength", "noise.fixed": "noise_const"}
 ROSINALITY_LAYER = {
@@ -45,38 +52,56 @@ def read_nvidia(content: Any, where: str) -> Foreign | None:
     Raises:
         CheckpointError: for networks of that code that are not known here, such as StyleGAN3's.
     """
+    content = {"G_ema": content} if isinstance(content, Thing) else content
     if not isinstance(content, dict) or not isinstance(content.get("G_ema"), Thing):
         return None
     states = {name: tensors_of(content[name]) for name in ("G", "D", "G_ema") if isinstance(content.get(name), Thing)}
-    if "mapping.w_avg" not in states["G_ema"]:
+    if "mapping.fc0.weight" not in states["G_ema"]:
         return None
     if "synthesis.b4.const" not in states["G_ema"]:
         raise CheckpointError(f"{where} holds a generator of StyleGAN3 (its input is not a learned constant); only StyleGAN2's are read.")
+    for name in states:
+        _check_settings(_settings(content[name]), where)
     config, shape, classes = _measure_nvidia(states, where)
-    group = _setting(content.get("D"), "epilogue_kwargs", "mbstd_group_size")
-    config = replace(config, stddev_group=group if isinstance(group, int) or group is None else 4)
+    if "D" in states:
+        config = replace(config, stddev_group=_stddev_group(content["D"], states["D"]))
 
     def fill(game: Game) -> list[str]:
+        notes = [] if "mapping.w_avg" in states["G_ema"] else [MEASURED]
         for ours, theirs in (("generator", "G"), ("generator_ema", "G_ema")):
             moving = Transfer(states.get(theirs, states["G_ema"]), game.get_submodule(ours), where)
             _fill_nvidia_generator(moving, game.get_submodule(ours))
         if "D" not in states:
-            return ["The file holds no discriminator; it starts anew."]
+            return [*notes, "The file holds no discriminator; it starts anew."]
         _fill_nvidia_discriminator(Transfer(states["D"], game.get_submodule("discriminator"), where), game.get_submodule("discriminator"))
-        return []
+        return notes
 
     return Foreign(family="NVIDIA StyleGAN2", recipe="stylegan2", config=config, spec=image_spec(where, shape, classes), fill=fill)
 
 
-def _setting(thing: Any, *path: str) -> Any:
-    """An argument that a network of NVIDIA's was made from; 4, the default of the minibatch's group, where it is not there."""
-    state = thing.state if isinstance(thing, Thing) else {}
-    value = state.get("_init_kwargs", {}) if isinstance(state, Mapping) else {}
-    for name in path:
-        if not isinstance(value, Mapping) or name not in value:
-            return 4
-        value = value[name]
-    return value
+def _settings(thing: Thing) -> Mapping[str, Any]:
+    """The arguments that a network of NVIDIA's was made from."""
+    given = thing.state.get("_init_kwargs") if isinstance(thing.state, Mapping) else None
+    return given if isinstance(given, Mapping) else {}
+
+
+def _check_settings(settings: Mapping[str, Any], where: str, depth: int = 0) -> None:
+    """Refuse a network that would be taken for one of ours, and makes other images."""
+    for name, value in settings.items():
+        if isinstance(value, Mapping) and depth < 2:
+            _check_settings(value, where, depth + 1)
+        elif name in BUILT and value not in BUILT[name]:
+            built = " or ".join(map(str, BUILT[name]))
+            raise CheckpointError(f"{where} was made with {name} {brief(value)}; only networks with {built} can be built here.")
+
+
+def _stddev_group(thing: Thing, state: State) -> int | None:
+    """Samples that the minibatch's deviation compares; None where it is left out, as the first layer after it tells."""
+    kernel, epilogue = state["b4.conv.weight"], _settings(thing).get("epilogue_kwargs")
+    if kernel.shape[0] == kernel.shape[1]:
+        return None
+    group = epilogue.get("mbstd_group_size", 4) if isinstance(epilogue, Mapping) else 4
+    return WHOLE if group is None else group if type(group) is int and 0 < group < WHOLE else 4
 
 
 def _measure_nvidia(states: dict[str, State], where: str) -> tuple[StyleGAN2Config, tuple[int, int, int], int | None]:
@@ -85,12 +110,11 @@ def _measure_nvidia(states: dict[str, State], where: str) -> tuple[StyleGAN2Conf
     sides = sorted(int(match[1]) for name in state if (match := re.fullmatch(r"synthesis\.b(\d+)\.conv1\.weight", name)))
     channels = [len(state[f"synthesis.b{side}.conv1.weight"]) for side in sides]
     base, most = power_of_two_channels(channels, 4, where)
-    for name, value in state.items():
-        if name.endswith("resample_filter") and value.numel() > 1:
-            _check_filter(value, where)
+    for value in (value for network in states.values() for name, value in network.items() if name.endswith("resample_filter")):
+        check_filter(value, where)
     layers = sum(bool(re.fullmatch(r"mapping\.fc\d+\.weight", name)) for name in state)
     classes = state["mapping.embed.weight"].shape[1] if "mapping.embed.weight" in state else None
-    code_dim = len(state["mapping.w_avg"])
+    code_dim = len(state[f"mapping.fc{layers - 1}.weight"])
     latent = state["mapping.fc0.weight"].shape[1] - (0 if classes is None else len(state["mapping.embed.weight"]))
     images = state[f"synthesis.b{sides[-1]}.torgb.weight"]
     config = replace(
@@ -113,16 +137,9 @@ def _architecture(residual: bool, images: bool) -> Architecture:
     return "resnet" if residual else "skip" if images else "orig"
 
 
-def _check_filter(value: Tensor, where: str) -> None:
-    outer = value if value.ndim == 2 else torch.outer(value, value)
-    known = torch.outer(FILTER, FILTER)
-    if outer.shape != known.shape or not torch.allclose(outer / outer.sum(), known / known.sum(), atol=1e-5):
-        raise CheckpointError(f"{where} resamples with another filter than [1, 3, 3, 1]; only that one can be built here.")
-
-
 def _fill_nvidia_generator(moving: Transfer, generator: Any) -> None:
     _mapping(moving, generator.mapping, "mapping", lambda i, part: f"mapping.fc{i}.{part}")
-    moving.move({"mapping.mean": "mapping.w_avg", "constant": "synthesis.b4.const"})
+    moving.move({"constant": "synthesis.b4.const"} | ({"mapping.mean": "mapping.w_avg"} if "mapping.w_avg" in moving.source else {}))
     for level in range(len(generator.levels)):
         block = f"synthesis.b{4 << level}"
         for index in range(len(generator.levels[level].convs)):
@@ -133,7 +150,18 @@ def _fill_nvidia_generator(moving: Transfer, generator: Any) -> None:
             moving.move({f"levels.{level}.skip.weight": f"{block}.skip.weight"})
         if str(level) in generator.to_image:
             moving.move({f"to_image.{level}.{name}": f"{block}.torgb.{name}" for name in LAYER})
+    if "mapping.mean" in moving.left:
+        moving.put("mapping.mean", _mean_code(generator))
     moving.finish(ignored=r"resample_filter$", unset=r"^level$")
+
+
+@torch.no_grad()
+def _mean_code(generator: Any) -> Tensor:
+    """Mean of the codes of ten thousand latents, of all classes alike."""
+    z = Draws.seeded("mean code").normal(MEAN_SAMPLES, generator.latent_dim).to(generator.constant)
+    classes = generator.mapping.num_classes
+    mean: Tensor = generator.mapping(z, torch.arange(MEAN_SAMPLES) % classes if classes else None, track=False).mean(0)
+    return mean
 
 
 def _mapping(moving: Transfer, mapping: Any, ours: str, name: Callable[[int, str], str]) -> None:
@@ -170,8 +198,12 @@ def _fill_nvidia_discriminator(moving: Transfer, discriminator: Any) -> None:
 
 
 def read_rosinality(content: Any, where: str) -> Foreign | None:
-    """A checkpoint {g, d, g_ema, ...} or {g_ema, latent_avg}, or None if it is something else."""
-    if not isinstance(content, dict) or not isinstance(content.get("g_ema"), dict):
+    """A checkpoint {g, d, g_ema, ...} or {g_ema, latent_avg}, or a generator's state alone; None if it is something else."""
+    if not isinstance(content, dict):
+        return None
+    if "g_ema" not in content:
+        content = content | {"g_ema": content.get("g", content)}
+    if not isinstance(content["g_ema"], dict):
         return None
     states = {name: without_prefix(tensors_of(content[name])) for name in ("g", "d", "g_ema") if isinstance(content.get(name), dict)}
     state = states["g_ema"]
@@ -183,7 +215,7 @@ def read_rosinality(content: Any, where: str) -> Foreign | None:
     layers, side = sum(bool(re.fullmatch(r"style\.\d+\.weight", name)) for name in state), 4 << (levels - 1)
     for name, value in state.items():
         if name.endswith("kernel"):
-            _check_filter(value, where)
+            check_filter(value, where)
     config = replace(
         RELEASE,
         resolution=side,
@@ -192,15 +224,15 @@ def read_rosinality(content: Any, where: str) -> Foreign | None:
         mapping_layers=layers,
         channel_base=base,
         width=most,
+        stddev_group=4,
     )
     mean = content.get("latent_avg")
 
     def fill(game: Game) -> list[str]:
-        notes = []
+        notes = [] if isinstance(mean, Tensor) else [MEASURED]
         for ours, theirs in (("generator", "g"), ("generator_ema", "g_ema")):
             network = game.get_submodule(ours)
             _fill_rosinality_generator(Transfer(states.get(theirs, state), network, where), network, mean if isinstance(mean, Tensor) else None)
-        notes += [] if isinstance(mean, Tensor) else [f"The file holds no mean code; it was measured on {MEAN_SAMPLES} latents."]
         if "d" not in states:
             return [*notes, "The file holds no discriminator; it starts anew."]
         _fill_rosinality_discriminator(Transfer(states["d"], game.get_submodule("discriminator"), where), game.get_submodule("discriminator"))
@@ -226,10 +258,7 @@ def _fill_rosinality_generator(moving: Transfer, generator: Any, mean: Tensor | 
                 moving.left.discard(fixed)
         theirs = f"to_rgbs.{level - 1}" if level else "to_rgb1"
         moving.move({f"to_image.{level}.{a}": f"{theirs}.{b}" for a, b in ROSINALITY_IMAGE.items()})
-    if mean is None:
-        z = Draws.seeded("mean code").normal(MEAN_SAMPLES, generator.latent_dim)
-        mean = generator.mapping(z.to(generator.constant), track=False).mean(0)
-    moving.put("mapping.mean", mean.reshape(-1))
+    moving.put("mapping.mean", _mean_code(generator) if mean is None else mean.reshape(-1))
     moving.finish(ignored=r"kernel$", unset=r"^level$")
 
 

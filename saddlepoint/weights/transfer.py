@@ -123,15 +123,30 @@ def without_prefix(tensors: Mapping[str, Tensor], prefix: str = "module.") -> di
     return {name.removeprefix(prefix): value for name, value in tensors.items()}
 
 
+FILTER = torch.tensor([1.0, 3.0, 3.0, 1.0])
+
+
+def check_filter(value: Tensor, where: str) -> None:
+    """Make sure that a filter, of one axis or two, is ours.
+
+    Raises:
+        CheckpointError: if it is another one.
+    """
+    outer, known = value if value.ndim == 2 else torch.outer(value, value), torch.outer(FILTER, FILTER)
+    if outer.shape != known.shape or not torch.allclose(outer / outer.sum(), known / known.sum(), atol=1e-5):
+        raise CheckpointError(f"{where} resamples with another filter than [1, 3, 3, 1]; only that one can be built here.")
+
+
 def power_of_two_channels(channels: list[int], divisor: int, where: str) -> tuple[int, int]:
     """(base, most) with channels at level k = min(base / (divisor * 2^k), most), as ProGAN's and StyleGAN's families have them.
 
     >>> power_of_two_channels([64, 64, 32], 4, "x")
     (512, 64)
+    >>> power_of_two_channels([30, 18, 9, 4], 4, "x")  # 150 / 16 and 150 / 32, cut off
+    (144, 30)
     """
-    most = max(channels)
-    top = len(channels) - 1
-    base = channels[-1] * divisor << top
+    most, top = max(channels), len(channels) - 1
+    base = max(count * divisor << level for level, count in enumerate(channels))
     if [min(base // (divisor << level), most) for level in range(top + 1)] != channels:
         raise CheckpointError(f"{where} has {channels} channels by level; only those that halve up to a largest number can be built here.")
     return base, most

@@ -152,7 +152,8 @@ def test_what_does_not_fit_is_named(tmp_path):
 def test_settings_of_other_networks_are_refused():
     with pytest.raises(CheckpointError, match=r"has \[8, 4, 4\] channels by level; only those that halve"):
         power_of_two_channels([8, 4, 4], 4, "x")
-    mapping = Thing("persistent.MappingNetwork", state={"_buffers": {"w_avg": torch.ones(2)}})
+    layer = Thing("persistent.FullyConnectedLayer", state={"_parameters": {"weight": torch.ones(2, 2)}})
+    mapping = Thing("persistent.MappingNetwork", state={"_modules": {"fc0": layer}})
     stylegan3 = {"G_ema": Thing("persistent.Generator", state={"_modules": {"mapping": mapping}})}
     with pytest.raises(CheckpointError, match="StyleGAN3"):
         read_nvidia(stylegan3, "x")
