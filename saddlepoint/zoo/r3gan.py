@@ -70,6 +70,11 @@ class R3GANConfig(AdversarialConfig):
         if self.lr_decay != "constant":
             raise UsageError(f"R3GAN's learning rate falls to final_lr by itself; --lr-decay {self.lr_decay} was given too. Leave it out.")
 
+    @property
+    def reads_a_round(self) -> int:
+        """One for either player's turn; the release counts D's alone, so that its 20 million images are 40 million read."""
+        return self.d_steps + self.g_steps
+
 
 POLICY = Policy(  # of the release: geometry always, colours half as often, cutout
     geometry=Geometry(xflip=1.0, rotate90=1.0, integer=1.0, scale=1.0, rotate=1.0, aniso=1.0, fraction=1.0),

@@ -156,6 +156,17 @@ def test_both_turns_read_real_samples_of_their_own() -> None:
     assert [(turn.player, turn.batch) for turn in turns] == [("discriminator", "new"), ("generator", "new")]
 
 
+def test_a_length_in_images_plays_the_schedules_to_their_end() -> None:
+    """The horizon of so many images is as many rounds as read them: all that both turns read counts."""
+    game, records = tiny(), data()
+    horizon = game.config.rounds_in(0.096)
+    trainer = Trainer(game, records, TrainerConfig(batch=game.config.batch, horizon=horizon))
+    while game.clock.images_seen < 96:
+        trainer.play_round()
+    trainer.close()
+    assert game.clock.round == horizon and game.clock.progress == 1.0
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
