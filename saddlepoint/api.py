@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from saddlepoint.training.run import Run
-from saddlepoint.verbs.choosing import choose_recipe, configure, default_preset, holds_points
+from saddlepoint.verbs.choosing import at_packed_size, choose_recipe, configure, default_preset, holds_points
 from saddlepoint.verbs.completing import inpaint
 from saddlepoint.verbs.datasets import check_data, convert_data, get_data
 from saddlepoint.verbs.encoding import encode, reconstruct
@@ -22,6 +22,7 @@ __all__ = [
     "Run",
     "Show",
     "as_sampler",
+    "at_packed_size",
     "bench",
     "check_data",
     "choose_recipe",

@@ -37,7 +37,7 @@ def parse(arguments: type[T], argv: Sequence[str], *, prog: str, default: T | No
         with contextlib.redirect_stderr(complaint):
             values, unknown = tyro.cli(
                 arguments,
-                args=list(argv),
+                args=sizes_apart(argv),
                 prog=prog,
                 description=description,
                 config=(tyro.conf.AvoidSubcommands,),
@@ -136,17 +136,37 @@ def take(argv: Sequence[str], flag: str) -> tuple[str | None, list[str]]:
     return value, rest
 
 
+def sizes_apart(argv: Sequence[str]) -> list[str]:
+    """``--resolution 24x40`` as two words, height and width.
+
+    >>> sizes_apart(["--resolution", "24x40", "--out", "24x40"]), sizes_apart(["--resolution=24,40"])
+    (['--resolution', '24', '40', '--out', '24x40'], ['--resolution', '24', '40'])
+    """
+    found: list[str] = []
+    for word in argv:
+        flag, equals, given = word.partition("=")
+        size = re.fullmatch(r"(\d+)[x,](\d+)", given if equals else word)
+        of_resolution = flag == "--resolution" if equals else found[-1:] == ["--resolution"]
+        found += [*([flag] if equals else []), *size.groups()] if size and of_resolution else [word]
+    return found
+
+
 def one_line(complaint: str) -> str:
-    """The first section of a boxed message as one sentence.
+    """The first section of a boxed message as one sentence; the box may be of ASCII.
 
     >>> one_line("╭─ Value error ───╮\\n│ Error parsing --batch: │\\n│ no number: 'x' │\\n│ ──── │\\n│ See ... │\\n╰───╯")
     "Error parsing --batch: no number: 'x'."
+    >>> one_line("Value error\\n-----\\nError parsing --batch: no number: 'x'\\n-----\\nSee ...")
+    "Error parsing --batch: no number: 'x'."
     """
-    lines = [line.strip("│ ").rstrip() for line in complaint.splitlines() if not line.startswith(("╭", "╰"))]
-    section = []
+    lines = [line.strip("│| ").rstrip() for line in complaint.splitlines() if not line.startswith(("╭", "╰", "+-"))]
+    section: list[str] = []
     for line in lines:
-        if re.fullmatch("─+", line):
-            break
+        if re.fullmatch("[─-]+", line):
+            if section and section != ["Value error"]:
+                break
+            section = []
+            continue
         section.append(line)
     text = " ".join(" ".join(section).split()) or "The arguments cannot be used"
     return text[:1].upper() + text[1:].rstrip(".") + "."

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from saddlepoint.cli.launch import is_worker, launch
-from saddlepoint.cli.parsing import choose_kinds, describe_kinds, parse, take
+from saddlepoint.cli.parsing import choose_kinds, describe_kinds, parse, sizes_apart, take
 from saddlepoint.cli.progress import Progress
 from saddlepoint.errors import UsageError
 
@@ -62,6 +62,7 @@ class TrainFlags:
 
 def run(argv: list[str]) -> int:
     """Train, or say what a training would need; prints the run folder."""
+    argv = sizes_apart(argv)
     if {"-h", "--help"} & set(argv) and argv[0].startswith("-"):
         return _without_recipe()
     if not argv or (argv[0].startswith("-") and take(argv, "--data")[0] is None):
@@ -84,6 +85,8 @@ def run(argv: list[str]) -> int:
         data, _ = take(rest, "--data")
         preset = preset or ("small" if data is None else api.default_preset(recipe, data))
         config, rest = choose_kinds(recipe.preset(preset), rest)
+        if data is not None and not any(word.partition("=")[0] == "--resolution" for word in rest):
+            config = api.at_packed_size(config, data)
         title = f"{recipe.title}. {recipe.paper}, {recipe.url}. Presets: {', '.join(recipe.presets)}."
         given = parse_settings(f"saddlepoint train {name}", title, config, preset, rest)
         flags = {field.name: getattr(given, field.name) for field in dataclasses.fields(TrainFlags) if field.name not in NOT_PASSED}

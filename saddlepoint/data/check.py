@@ -246,7 +246,7 @@ def _advice(report: Report, looks: dict[str, Look]) -> list[str]:
         lines.append(f"Classes are out of balance: {most} has {report.labels[most]}, {least} {report.labels[least]}.")
     small = sum(min(look.width, look.height) < report.resolution for look in looks.values())
     smaller = f" ({small} smaller ones are enlarged)" if small else ""
-    lines.append(f"Train with --resolution {report.resolution}: nineteen of twenty images are at least as large{smaller}.")
+    lines.append(f"Up to --resolution {report.resolution} nineteen of twenty images are not enlarged{smaller}.")
     return lines
 
 

@@ -40,6 +40,15 @@ def default_preset(recipe: Recipe, data: str) -> str:
     return "toy" if "toy" in recipe.presets and holds_points(data) else "small"
 
 
+def at_packed_size(config: GameConfig, data: str) -> GameConfig:
+    """The configuration at the size that data were packed at, which is the one they can be read at; any other data leave it as it is."""
+    path = Path(data.rpartition(":")[0] if data.endswith((":train", ":test")) else data).expanduser()
+    if not is_packed(path):
+        return config
+    spec = open_data(data).spec
+    return dataclasses.replace(config, resolution=resolution_of(spec.shape)) if spec.kind == "image" else config
+
+
 @dataclass(frozen=True)
 class Choice:
     """A recipe chosen for the user, settings beside its preset's, and why, in two lines."""

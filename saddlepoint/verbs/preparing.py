@@ -23,7 +23,7 @@ from saddlepoint.games.settings import GameConfig
 from saddlepoint.training import machine
 from saddlepoint.training.memory import Need, check_memory, choose_pieces, free_bytes, measure_need
 from saddlepoint.training.plan import Plan
-from saddlepoint.verbs.choosing import Length, choose_recipe, configure, default_preset, fitting_notes, holds_points, make_plan
+from saddlepoint.verbs.choosing import Length, at_packed_size, choose_recipe, configure, default_preset, fitting_notes, holds_points, make_plan
 from saddlepoint.verbs.starting import Report, start_from
 from saddlepoint.zoo.catalogue import Recipe, find_recipe
 
@@ -152,6 +152,7 @@ def _settle(entry: Recipe, preset: str, wish: Wish) -> GameConfig:
     config = wish.config
     if config is None:
         config = configure(entry, preset, wish.settings)
+        config = config if "resolution" in wish.settings else at_packed_size(config, wish.data)
     elif wish.settings:
         raise UsageError("Give a whole config or single settings, not both.")
     return dataclasses.replace(config, resolution=None) if holds_points(wish.data) and "resolution" not in wish.settings else config

@@ -137,3 +137,16 @@ def test_what_a_check_begins_with_fits_the_machine(tmp_path, capsys):
         Image.new("RGB", (600, 500), (number * 80, 10, 10)).save(tmp_path / "large" / f"{number}.png")
     assert main(["data", "check", str(tmp_path / "large")]) == 0
     assert f"saddlepoint train diffaugment --data {tmp_path / 'large'} --resolution 32 --out runs/first" in capsys.readouterr().out
+
+
+def test_a_size_may_be_written_as_it_is_said(tmp_path, capsys):
+    np.save(tmp_path / "a.npy", np.random.default_rng(0).integers(0, 256, (8, 40, 48, 3), dtype=np.uint8))
+    data, packed = str(tmp_path / "a.npy"), str(tmp_path / "packed")
+    assert main(["train", "--data", data, "--resolution", "24x32", "--dry-run"]) == 0
+    said = capsys.readouterr()
+    assert "at 24x32 pixels" in said.err
+    assert "shape [3, 24, 32]" in said.out
+    assert main(["data", "convert", data, packed, "--resolution", "40x48"]) == 0
+    assert main(["train", "dcgan", "--data", packed, "--dry-run"]) == 0
+    assert "shape [3, 40, 48]" in capsys.readouterr().out
+    assert main(["train", "dcgan", "--data", packed, "--resolution", "32", "--dry-run"]) == 3

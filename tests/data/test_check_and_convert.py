@@ -87,7 +87,7 @@ def test_the_command_checks(photos: Path, capsys: pytest.CaptureFixture[str]) ->
     assert main(["data", "check", str(photos), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["readable"] == 13
     assert main(["data", "check", str(photos)]) == 0
-    assert "Train with --resolution 32" in capsys.readouterr().out
+    assert "Up to --resolution 32" in capsys.readouterr().out
 
 
 def test_archives_are_checked_too(photos: Path, tmp_path: Path) -> None:
