@@ -34,12 +34,14 @@ sn-cnn              the same, plain convolutions (width 64)
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 from saddlepoint.data.records import DataSpec
 from saddlepoint.errors import UsageError
 from saddlepoint.games.adversarial import AdversarialConfig
+from saddlepoint.networks.layers import pyramid
 from saddlepoint.zoo.pairs import PAIRS, Line, Norm, Order, Pair, Told
 
 Architecture = Literal[
@@ -148,6 +150,23 @@ def image_shape(spec: DataSpec) -> tuple[int, int, int]:
     """Shape (c, h, w) of the images."""
     c, h, w = spec.shape
     return c, h, w
+
+
+def narrow_note(channels: Callable[[int], int], shape: tuple[int, int, int], base: int) -> tuple[str, ...]:
+    """What is said of networks whose finest level has few channels, because a preset for small images is used for large ones.
+
+    Args:
+        channels: level -> channels.
+        shape: of the images, (c, h, w).
+        base: the setting ``channel_base`` that they come from.
+
+    >>> narrow_note(lambda level: 64 >> level, (3, 128, 128), 512)
+    ("G's finest level has 2 channels: --channel-base 2048 gives it 8, and takes longer.",)
+    """
+    found, enough = channels(pyramid(shape, 4, "")[2]), min(8, channels(0))
+    return (f"G's finest level has {found} channels: --channel-base {base * enough // found} gives it {enough}, and takes longer.",) * (
+        found < enough
+    )
 
 
 def _check_conditional(name: str, line: Line, told: Told) -> None:

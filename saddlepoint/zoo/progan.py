@@ -20,7 +20,7 @@ from saddlepoint.objectives.wasserstein import Wasserstein
 from saddlepoint.views.mirror import Mirror
 from saddlepoint.zoo.build import view_of
 from saddlepoint.zoo.catalogue import recipe
-from saddlepoint.zoo.networks import image_shape
+from saddlepoint.zoo.networks import image_shape, narrow_note
 
 ADAM = Adam(lr=0.001, beta1=0.0, beta2=0.99)
 
@@ -231,7 +231,7 @@ def progan(config: ProGANConfig, data: Dataset) -> GrowingGame:
         terms += [Drift(config.drift_weight)] if config.drift_weight else []
     if classes is not None:
         terms += [AuxiliaryClassifier("discriminator", config.classes_weight, on_fakes=True), AuxiliaryClassifier("generator", config.classes_weight)]
-    return GrowingGame(
+    game = GrowingGame(
         config,
         generator,
         discriminator,
@@ -241,3 +241,5 @@ def progan(config: ProGANConfig, data: Dataset) -> GrowingGame:
         real_view=Mirror() if config.mirror else None,
         num_classes=classes,
     )
+    game.notes = narrow_note(Channels(base=config.channel_base, most=config.width), image_shape(data.spec), config.channel_base)
+    return game

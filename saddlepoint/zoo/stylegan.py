@@ -22,7 +22,7 @@ from saddlepoint.objectives.wasserstein import Wasserstein
 from saddlepoint.views.mirror import Mirror
 from saddlepoint.zoo.build import view_of
 from saddlepoint.zoo.catalogue import recipe
-from saddlepoint.zoo.networks import image_shape
+from saddlepoint.zoo.networks import image_shape, narrow_note
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,7 +172,7 @@ def stylegan(config: StyleGANConfig, data: Dataset) -> GrowingGame:
     discriminator = StyleGANDiscriminator(shape, channels=channels, num_classes=classes, stddev_group=config.stddev_group or 0, taps=taps)
     wasserstein = config.loss == "wgan-gp"
     terms: list[Term] = [GradientPenalty(config.gp_weight), Drift(config.drift_weight)] if wasserstein else [R1(config.r1_gamma)]
-    return GrowingGame(
+    game = GrowingGame(
         config,
         generator,
         discriminator,
@@ -182,3 +182,5 @@ def stylegan(config: StyleGANConfig, data: Dataset) -> GrowingGame:
         real_view=Mirror() if config.mirror else None,
         num_classes=classes,
     )
+    game.notes = narrow_note(channels, shape, config.channel_base)
+    return game

@@ -23,7 +23,7 @@ from saddlepoint.objectives.minimax import NonSaturating
 from saddlepoint.views.mirror import Mirror
 from saddlepoint.zoo.build import view_of
 from saddlepoint.zoo.catalogue import recipe
-from saddlepoint.zoo.networks import image_shape
+from saddlepoint.zoo.networks import image_shape, narrow_note
 from saddlepoint.zoo.pairs import Pair
 
 
@@ -232,8 +232,9 @@ def play(config: StyleGAN2Config, data: Dataset, pair: Pair, **settings: Any) ->
         num_classes=num_classes(config, data),
         **settings,
     )
+    game.notes = narrow_note(Channels(base=config.channel_base, most=config.width), image_shape(data.spec), config.channel_base)
     if config.r1_gamma is None:
-        game.notes = (f"R1's gamma is {gamma_of(config, data):.3g} by the rule .0002 * pixels / batch; --r1-gamma sets another.",)
+        game.notes += (f"R1's gamma is {gamma_of(config, data):.3g} by the rule .0002 * pixels / batch; --r1-gamma sets another.",)
     return game
 
 

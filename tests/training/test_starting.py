@@ -254,3 +254,11 @@ def test_a_clock_that_cuts_phases_off_is_said() -> None:
 def test_pyramids_need_even_sides() -> None:
     with pytest.raises(UsageError, match="a side of 33x32 is odd. Choose --resolution 34 32"):
         api.foresee("lapgan", data="digits", device="cpu", resolution=(33, 32))
+
+
+@pytest.mark.parametrize("recipe", ["progan", "stylegan", "stylegan2"])
+def test_few_channels_at_full_size_are_said(recipe: str) -> None:
+    config = find_recipe(recipe).preset("small")
+    notes = [find_recipe(recipe).game(config, images(c=3, size=size)).notes for size in (32, 256)]
+    assert not any("finest level" in note for note in notes[0])
+    assert any("G's finest level has 2 channels: --channel-base" in note for note in notes[1])
