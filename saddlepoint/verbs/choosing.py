@@ -5,20 +5,19 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import logging
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from saddlepoint.data.arrays import ArrayDataset
 from saddlepoint.data.images import Resolution, resolution_of, size_of
 from saddlepoint.data.packed import is_packed
-from saddlepoint.data.records import DataSpec
 from saddlepoint.data.sources import list_data, of_sequences, open_data
 from saddlepoint.errors import DataError, UsageError, nearest
 from saddlepoint.games.settings import GameConfig
-from saddlepoint.networks.layers import pyramid
 from saddlepoint.training.plan import Plan
+from saddlepoint.verbs.fitting import Sizes, class_counts, fitting_side, kept_shape, usual_side
 from saddlepoint.zoo.catalogue import Recipe
 from saddlepoint.zoo.stylegan2_ada import auto_settings
 
@@ -69,8 +68,6 @@ LARGE = 64  # pixels from which images are large here
 PER_CLASS = 20  # images that a class has at least, for the players to be told classes
 SIDES = {"cpu": 32, "accelerator": 256}  # pixels at most
 TOP_CHANNELS = 8  # of stylegan2-ada's preset "small" at full size, at the 64 pixels where it was compared
-CUT, ENLARGED = 0.1, 1.15  # of an image's area that is lost, and how often it is enlarged, before it is said
-Sizes = Mapping[tuple[int, int], int]  # width and height: how many images
 
 
 def recipe_for(images: int, device: str, side: int = 32) -> tuple[str, str, str]:
@@ -130,15 +127,17 @@ def choose_recipe(data: str, device: str = "cpu", resolution: Resolution | None 
         if name in spec.fields:
             found = f"No recipe was named. {spec.name} holds {spec.num_records} images with {held}: {recipe}, preset small."
             return Choice(recipe, "small", (found, f"It is the plainest that learns from {held}; `saddlepoint list` shows the others."))
-    return _of_images(spec, opened.sizes or _own_size(data), device, resolution_of(spec.shape) if packed else resolution)
+    return _of_images(opened, opened.sizes or _own_size(data), device, resolution_of(spec.shape) if packed else resolution)
 
 
-def _of_images(spec: DataSpec, sizes: Sizes, device: str, asked: Resolution | None) -> Choice:
+def _of_images(data: ArrayDataset, sizes: Sizes, device: str, asked: Resolution | None) -> Choice:
     """By number, labels and size of the images, and the machine."""
+    spec = data.spec
     side, most = usual_side(sizes), SIDES["cpu" if device == "cpu" else "accelerator"]
     size = asked or kept_shape(sizes, most) or fitting_side(side or most, most)
     recipe, preset, why = recipe_for(spec.num_records, device, min(size_of(size)))
-    told = (spec.num_classes or 0) > 1 and spec.num_records >= PER_CLASS * (spec.num_classes or 0)
+    counts = class_counts(data)
+    told = (spec.num_classes or 0) > 1 and (min(counts) if counts else spec.num_records // (spec.num_classes or 1)) >= PER_CLASS
     settings: dict[str, Any] = {"resolution": size}
     if preset == "auto":
         settings = auto_settings(min(size_of(size))) | settings
@@ -147,6 +146,8 @@ def _of_images(spec: DataSpec, sizes: Sizes, device: str, asked: Resolution | No
     if told:
         settings["conditional"] = True
         why += f" It is told the {spec.num_classes} classes (--no-conditional: not)."
+    elif len(counts) > 1:
+        why += f" It is not told the {len(counts)} classes, as one has {min(counts)} images, fewer than {PER_CLASS} (--conditional: it is)."
     if asked is None and side and side >= 2 * min(size_of(size)):
         why += f" A larger --resolution, {2 * min(size_of(size))}, takes about four times as long."
     about = f" of about {side} pixels" if side else ""
@@ -161,74 +162,6 @@ def _own_size(data: str) -> dict[tuple[int, int], int]:
         spec = open_data(data).spec
         return {(spec.shape[2], spec.shape[1]): spec.num_records}
     return {}
-
-
-def usual_side(sizes: Sizes) -> int | None:
-    """Median of the shorter sides of images, in pixels; None of none.
-
-    >>> usual_side({(64, 48): 3, (20, 30): 2})
-    48
-    """
-    sides = sorted((min(size), count) for size, count in sizes.items())
-    done, half = 0, sum(sizes.values()) / 2
-    for side, count in sides:
-        done += count
-        if done >= half:
-            return side
-    return None
-
-
-def fitting_side(side: int, most: int) -> int:
-    """The side at which images of a side are trained: 4 to 7 times a power of two, from 16 on, that enlarges them by less than a sixth.
-
-    >>> [fitting_side(side, 256) for side in (8, 24, 28, 48, 71, 300)], fitting_side(300, 32)
-    ([16, 24, 32, 48, 64, 256], 32)
-    """
-    power: int = max(16, 2 ** int(math.log2(min(1.15 * side, most))))  # 28 pixels are taken for 32
-    return max([power, *(k * power // 4 for k in (5, 6, 7) if k * power // 4 <= min(side, most))])
-
-
-def kept_shape(sizes: Sizes, most: int) -> tuple[int, int] | None:
-    """Height and width where all images have the same, which is no square, small enough, and which networks make; None otherwise.
-
-    >>> kept_shape({(40, 24): 9}, 32), kept_shape({(1920, 1080): 9}, 32), kept_shape({(40, 24): 9, (24, 40): 1}, 32)
-    ((24, 40), None, None)
-    """
-    (width, height), *others = [*sizes] or [(0, 0)]
-    if others or width == height or not 16 <= min(width, height) <= most or max(width, height) > 2 * most:
-        return None
-    with contextlib.suppress(UsageError):
-        pyramid((1, height, width), 4, "")
-        return height, width
-    return None
-
-
-def fitting_notes(sizes: Sizes, shape: Sequence[int]) -> list[str]:
-    """What is done to images of these sizes for training at a shape [c, h, w], where they lose or lack something.
-
-    >>> fitting_notes({(64, 48): 60}, (3, 32, 32))[0]
-    '60 of the 60 images lose more than a tenth of their area, as their middle is cut to 32x32. --resolution 32 40 (height and width) keeps more.'
-    >>> fitting_notes({(48, 48): 60}, (3, 64, 64)), fitting_notes({(28, 28): 60}, (1, 32, 32))
-    (['60 of the 60 images are smaller than 64x64 and are enlarged.'], [])
-    """
-    height, width = shape[-2:]
-    notes, scales, total = [], {size: min(size[0] / width, size[1] / height) for size in sizes}, sum(sizes.values())
-    cut = {size: count for size, count in sizes.items() if height * width * scales[size] ** 2 < (1 - CUT) * size[0] * size[1]}
-    if cut:
-        lost = sum(cut.values())
-        said = f"{lost} of the {total} images lose more than a tenth of their area, as their middle is cut to {height}x{width}."
-        high, wide = _nearest_shape(max(cut, key=lambda size: cut[size]), min(height, width))
-        better = 2 * lost > total and (high, wide) != (height, width)
-        notes.append(said + (f" --resolution {high} {wide} (height and width) keeps more." if better else ""))
-    small = sum(count for size, count in sizes.items() if scales[size] * ENLARGED < 1)
-    return [*notes, f"{small} of the {total} images are smaller than {height}x{width} and are enlarged."] if small else notes
-
-
-def _nearest_shape(size: tuple[int, int], short: int) -> tuple[int, int]:
-    """Height and width nearest to the shape of an image of this width and height that networks make, the shorter side being ``short``."""
-    step = 2 ** int(math.log2(max(short // 4, 1)))
-    long = max(short, step * round(short * max(size) / min(size) / step))
-    return (short, long) if size[0] >= size[1] else (long, short)
 
 
 def configure(recipe: Recipe, preset: str, settings: dict[str, Any]) -> GameConfig:

@@ -56,7 +56,8 @@ def check_data(path: str | Path, *, show: Show | None = None) -> dict[str, Any]:
 
 def _choose(path: str, readable: int, side: int, device: str) -> Choice:
     """As training would; where too much is damaged to train on it as it is, by the number and size of what is readable."""
-    from saddlepoint.verbs.choosing import SIDES, Choice, choose_recipe, fitting_side, recipe_for
+    from saddlepoint.verbs.choosing import SIDES, Choice, choose_recipe, recipe_for
+    from saddlepoint.verbs.fitting import fitting_side
 
     try:
         return choose_recipe(path, device)

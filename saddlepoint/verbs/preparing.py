@@ -23,7 +23,8 @@ from saddlepoint.games.settings import GameConfig
 from saddlepoint.training import machine
 from saddlepoint.training.memory import Need, check_memory, choose_pieces, free_bytes, measure_need
 from saddlepoint.training.plan import Plan
-from saddlepoint.verbs.choosing import Length, at_packed_size, choose_recipe, configure, default_preset, fitting_notes, holds_points, make_plan
+from saddlepoint.verbs.choosing import Length, at_packed_size, choose_recipe, configure, default_preset, holds_points, make_plan
+from saddlepoint.verbs.fitting import empty_classes_note, fitting_notes
 from saddlepoint.verbs.starting import Report, start_from
 from saddlepoint.zoo.catalogue import Recipe, find_recipe
 
@@ -102,6 +103,7 @@ def prepare(wish: Wish, fabric: Fabric) -> Prepared:
     prepared = entry.prepare(config, dataset) if entry.prepare else dataset
     game = entry.game(config, prepared)
     notes += [*fitting_notes(dataset.sizes, dataset.spec.shape)] if _is_plain(dataset) else []
+    notes += empty_classes_note(game, dataset)
     notes += [*_phases_note(entry, game, wish.length, horizon), *game.notes]
     started = None if wish.init_from is None else start_from(game, wish.init_from)
     if started:

@@ -19,7 +19,7 @@ from saddlepoint.games.game import Phase
 from saddlepoint.games.player import Adam
 from saddlepoint.training import memory
 from saddlepoint.training.memory import Need, choose_pieces, measure_need
-from saddlepoint.verbs.choosing import usual_side
+from saddlepoint.verbs.fitting import usual_side
 from saddlepoint.verbs.starting import start_from
 from saddlepoint.zoo.catalogue import find_recipe
 from tests.training.test_promises import images, make_game
@@ -262,3 +262,25 @@ def test_few_channels_at_full_size_are_said(recipe: str) -> None:
     notes = [find_recipe(recipe).game(config, images(c=3, size=size)).notes for size in (32, 256)]
     assert not any("finest level" in note for note in notes[0])
     assert any("G's finest level has 2 channels: --channel-base" in note for note in notes[1])
+
+
+def test_classes_are_told_where_each_has_images(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (60, 16, 16, 3), dtype=np.uint8)
+    for name, labels in (("even", np.arange(60) % 3), ("uneven", np.arange(60) // 50), ("from-one", 1 + np.arange(60) % 3)):
+        np.savez(tmp_path / f"{name}.npz", images=pixels, labels=labels)
+    choices = {name: api.choose_recipe(str(tmp_path / f"{name}.npz")) for name in ("even", "uneven", "from-one")}
+    assert choices["even"].settings.get("conditional") is True
+    assert "conditional" not in choices["uneven"].settings
+    assert "It is not told the 2 classes, as one has 10 images, fewer than 20 (--conditional: it is)." in choices["uneven"].reasons[1]
+    assert "as one has 0 images" in choices["from-one"].reasons[1]
+    needs = {
+        told: api.foresee("dcgan", data=str(tmp_path / "from-one.npz"), device="cpu", width=4, conditional=told)["notes"] for told in (True, False)
+    }
+    said = "Of 1 of the 4 classes there is no image (0): what is drawn of them means nothing. Number labels from 0 on."
+    assert said in needs[True]
+    assert said not in needs[False]
+
+
+def test_one_of_two_settings_of_an_average_is_named() -> None:
+    with pytest.raises(UsageError, match=r"it takes one\. Set the other to None: --ema-decay None"):
+        api.foresee("progan", data="digits", device="cpu", ema_halflife_kimg=5.0)
