@@ -62,7 +62,8 @@ class GrowingConfig(AdversarialConfig):
         if self.fade_kimg < 0 or (self.first_level or 0) < 0:
             raise UsageError(f"fade_kimg and first_level must be at least 0; they are {self.fade_kimg} and {self.first_level}.")
         if self.ema_decay is not None and self.ema_halflife_kimg is not None:
-            raise UsageError(f"Give ema_decay or ema_halflife_kimg, not both; they are {self.ema_decay} and {self.ema_halflife_kimg}.")
+            both = f"ema_decay or ema_halflife_kimg, not both; they are {self.ema_decay} and {self.ema_halflife_kimg}"
+            raise UsageError(f"Give {both}. The one that is not meant is to be None: --ema-decay None.")
         if self.lr_at and self.lr_decay != "constant":
             raise UsageError(f"lr_at sets the learning rate by level, and lr_decay {self.lr_decay!r} by the clock: leave one of them out.")
 
