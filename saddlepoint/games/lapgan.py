@@ -52,8 +52,8 @@ class PyramidConfig(GameConfig):
 
     latent_dim: int = 100
     d_steps: int = 1
-    generator_optimizer: Adam | RMSprop | SGD = field(default_factory=lambda: SGD(lr=0.02, momentum=0.5))
-    discriminator_optimizer: Adam | RMSprop | SGD = field(default_factory=lambda: SGD(lr=0.02, momentum=0.5))
+    generator_optimizer: Adam | RMSprop | SGD = field(default_factory=lambda: SGD(lr=0.02, momentum=0.5, dampened=True))
+    discriminator_optimizer: Adam | RMSprop | SGD = field(default_factory=lambda: SGD(lr=0.02, momentum=0.5, dampened=True))
     ema_halflife_kimg: float | None = None
     lr_divisor: float = 1.00004
     momentum_step: float = 0.0008
@@ -128,10 +128,9 @@ class PyramidGame(Game):
 
         def at(clock: Clock) -> dict[str, float]:
             epochs = clock.round // config.epoch_rounds if config.epoch_rounds else clock.images_seen // 2 // self.num_records
-            return {
-                "lr": max(lr / config.lr_divisor**epochs, 1e-6),
-                "momentum": max(momentum, min(momentum + config.momentum_step * epochs, config.momentum_limit)),
-            }
+            now = max(momentum, min(momentum + config.momentum_step * epochs, config.momentum_limit))
+            values = {"lr": max(lr / config.lr_divisor**epochs, 1e-6), "momentum": now}
+            return values | ({"dampening": now} if optimizer.dampened else {})
 
         return at
 

@@ -75,14 +75,16 @@ class RMSprop:
 
 @dataclass(frozen=True, kw_only=True)
 class SGD:
-    """Stochastic gradient descent with heavy-ball momentum."""
+    """Stochastic gradient descent with heavy-ball momentum; ``dampened``: a gradient enters it with weight 1 - momentum, Torch 7's default."""
 
     lr: float = 0.1
     momentum: float = 0.0
+    dampened: bool = False
 
     def build(self, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
         """Make the torch optimiser."""
-        return torch.optim.SGD(parameters, lr=self.lr, momentum=self.momentum, foreach=True)
+        dampening = self.momentum if self.dampened else 0.0
+        return torch.optim.SGD(parameters, lr=self.lr, momentum=self.momentum, dampening=dampening, foreach=True)
 
 
 Optimizer = Adam | RMSprop | SGD

@@ -63,7 +63,7 @@ PAPER = LapganConfig(  # CIFAR-10 at 28 pixels; 375 epochs of 45,000 images, whe
 )
 CIFAR = replace(PAPER, resolution=32, sizes=(8, 16, 32), lr_divisor=1.000004, momentum_limit=0.7)  # the code's two steps, and its schedule
 STL = replace(PAPER, resolution=96, sizes=(8, 16, 32, 64, 96))
-SLOW = SGD(lr=0.01, momentum=0.0)
+SLOW = SGD(lr=0.01, momentum=0.0, dampened=True)
 LSUN = replace(  # the LSUN code: 24 epochs of 5,000 batches a level
     PAPER,
     resolution=64,

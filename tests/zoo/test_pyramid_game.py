@@ -185,14 +185,37 @@ def test_schedule_by_epoch() -> None:
     for name, divisor, limit in (("paper", 1.00004, 0.8), ("cifar", 1.000004, 0.7)):
         preset = RECIPE.preset(name)
         assert isinstance(preset, LapganConfig) and (preset.lr_divisor, preset.momentum_limit) == (divisor, limit)
-        assert preset.generator_optimizer == SGD(lr=0.02, momentum=0.5) and preset.batch == 128
+        assert preset.generator_optimizer == SGD(lr=0.02, momentum=0.5, dampened=True) and preset.batch == 128
         game = RECIPE.game(tiny(lr_divisor=divisor, momentum_limit=limit), images())
         schedule = game.players["generator_28"].schedule
         assert schedule is not None
-        assert schedule(Clock(images_seen=79)) == {"lr": 0.02, "momentum": 0.5}  # 40 records, half of what is read is real
+        assert schedule(Clock(images_seen=79)) == {"lr": 0.02, "momentum": 0.5, "dampening": 0.5}  # 40 records, half of what is read is real
         at_100 = schedule(Clock(images_seen=80 * 100))
-        assert at_100 == {"lr": pytest.approx(0.02 / divisor**100), "momentum": pytest.approx(0.58)}
+        assert at_100 == {"lr": pytest.approx(0.02 / divisor**100), "momentum": pytest.approx(0.58), "dampening": pytest.approx(0.58)}
         assert schedule(Clock(images_seen=80 * 10_000))["momentum"] == limit
+
+
+def test_momentum_is_dampened_as_in_the_codes_optimiser() -> None:
+    """v <- m v + (1 - m) g, v = g at first; w <- w - lr v: where slopes agree a move is lr times the slope, whatever the momentum."""
+    with playing(tiny(dropout=0.0), double=True) as (game, trainer, _):
+        slopes: list[Tensor] = []
+        weights: list[Tensor] = []
+        head: Any = game.discriminator[0].head
+        optimizer = game.players["discriminator_8"].torch_optimizer
+        assert optimizer is not None
+
+        def note(*_: Any) -> None:
+            weights.append(head.weight.detach().clone())
+            slopes.append(head.weight.grad.clone())
+
+        optimizer.register_step_pre_hook(note)
+        for _ in range(3):
+            trainer.play_round()
+        velocity = torch.zeros_like(slopes[0])
+        for number, slope in enumerate(slopes):
+            velocity = slope if number == 0 else 0.5 * velocity + 0.5 * slope
+            after = weights[number + 1] if number < 2 else head.weight
+            torch.testing.assert_close(after, weights[number] - 0.02 * velocity)
 
 
 @pytest.mark.parametrize(
@@ -249,7 +272,9 @@ def test_the_average_follows_each_level() -> None:
 
 def test_settings() -> None:
     assert level_sizes(tiny(sizes=()), 64, 64) == [(8, 8), (16, 16), (32, 32), (64, 64)]
-    assert level_sizes(tiny(sizes=()), 15, 15) == [(15, 15)]
+    assert level_sizes(tiny(sizes=()), 13, 13) == [(13, 13)]
+    with pytest.raises(UsageError, match="a side of 15x15 is odd. Choose --resolution 16 16"):
+        level_sizes(tiny(sizes=()), 15, 15)
     with pytest.raises(UsageError, match="levels grow to the images' height, 32; .*28"):
         level_sizes(tiny(), 32, 32)
     with pytest.raises(UsageError, match="must be even; it is 7"):

@@ -110,8 +110,9 @@ def test_lsun_schedule_and_statistics() -> None:
     assert isinstance(game, PyramidGame)
     for player in ("generator_16", "discriminator_4"):
         schedule = game.players[player].schedule
-        assert schedule is not None and schedule(Clock(round=4_999, images_seen=640_000)) == {"lr": 0.01, "momentum": 0.0}
-        assert schedule(Clock(round=10_000)) == {"lr": pytest.approx(0.01 / 1.000004**2), "momentum": pytest.approx(0.0016)}
+        assert schedule is not None and schedule(Clock(round=4_999, images_seen=640_000)) == {"lr": 0.01, "momentum": 0.0, "dampening": 0.0}
+        later = {"lr": pytest.approx(0.01 / 1.000004**2), "momentum": pytest.approx(0.0016), "dampening": pytest.approx(0.0016)}
+        assert schedule(Clock(round=10_000)) == later
         assert schedule(Clock(round=5_000_000))["momentum"] == 0.7
     x = data.column("image").double() / 127.5 - 1
     torch.testing.assert_close(game.generator.mean, x.mean((0, 2, 3)).view(2, 1, 1).expand(2, 16, 16).float(), atol=1e-6, rtol=1e-5)
