@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -12,6 +13,8 @@ from saddlepoint.games.player import SGD, Adam, RMSprop
 from saddlepoint.objectives.objective import Objective
 from saddlepoint.views.ada import ADA
 from saddlepoint.views.watchful import WatchfulView
+
+SIZES = ("width", "d_width", "coarse_width", "coarse_d_width", "channel_base", "code_dim", "group_width", "full_stages", "depth")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,9 +32,14 @@ class GameConfig:
     resolution: int | tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
-        for name in self.at_least_one():
+        for name in (*self.at_least_one(), *(name for name in SIZES if isinstance(getattr(self, name, None), int))):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name} must be at least 1; it is {getattr(self, name)}.")
+        for name, value in vars(self).items():
+            if isinstance(value, Adam | RMSprop | SGD) and not 0 <= value.lr < math.inf:
+                raise UsageError(f"{name} needs a learning rate from 0 on; lr is {value.lr}.")
+            if isinstance(value, Adam) and not (0 <= value.beta1 < 1 and 0 <= value.beta2 < 1):
+                raise UsageError(f"{name} needs beta1 and beta2 from 0 to below 1; they are {value.beta1} and {value.beta2}.")
 
     def at_least_one(self) -> tuple[str, ...]:
         """Names of the settings that must be 1 or more."""
@@ -85,6 +93,8 @@ class AdversarialConfig(GameConfig):
         super().__post_init__()
         if self.share_fakes and (self.d_steps, self.g_steps, self.g_batch_factor) != (1, 1, 1):
             raise UsageError("share_fakes needs one turn of each player on equal batches: d_steps, g_steps and g_batch_factor must be 1.")
+        if self.ema_halflife_kimg is not None and not self.ema_halflife_kimg >= 0:
+            raise UsageError(f"ema_halflife_kimg is in thousands of images, from 0 on; it is {self.ema_halflife_kimg}. None keeps no average.")
 
     def at_least_one(self) -> tuple[str, ...]:
         """Names of the settings that must be 1 or more."""

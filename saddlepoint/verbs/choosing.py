@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import logging
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -194,8 +195,8 @@ class Length:
         if len(self.limits()) > 1:
             raise UsageError("Give one of steps, minutes and kimg, not several.")
         for name, value in self.limits().items():
-            if not value > 0:
-                raise UsageError(f"{name} must be more than 0; it is {value}.")
+            if not 0 < value < math.inf:
+                raise UsageError(f"{name} must be more than 0{', and finite' if value > 0 else ''}; it is {value}.")
 
     def limits(self) -> dict[str, float]:
         """What was given."""

@@ -219,6 +219,8 @@ class ADA:
         policy_of(self.policy)
         if not 0 <= self.p <= self.cap <= 1:
             raise UsageError(f"ADA's p and its cap are probabilities, p at most the cap; came {self.p} and {self.cap}.")
+        if self.target is not None and not -1 <= self.target <= 1:
+            raise UsageError(f"ADA's target is of a mean sign, from -1 to 1; it is {self.target}. None keeps p where it is.")
         if self.interval < 1 or self.speed_kimg <= 0:
             raise UsageError(f"ADA needs an interval of at least 1 turn and a positive speed_kimg; came {self.interval} and {self.speed_kimg}.")
 

@@ -67,6 +67,8 @@ class R3GANConfig(AdversarialConfig):
             raise UsageError(
                 f"R3GAN augments by its own policy up to final_p {self.final_p}; --augment {self.augment} was given too. Set one of them."
             )
+        if not 0 <= self.final_p <= 1:
+            raise UsageError(f"final_p is a probability; it is {self.final_p}.")
         if self.lr_decay != "constant":
             raise UsageError(f"R3GAN's learning rate falls to final_lr by itself; --lr-decay {self.lr_decay} was given too. Leave it out.")
 

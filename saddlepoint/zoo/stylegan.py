@@ -70,6 +70,8 @@ class StyleGANConfig(GrowingConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if not 0 <= self.style_mixing <= 1:
+            raise UsageError(f"style_mixing is a probability; it is {self.style_mixing}.")
         if self.style_mixing and not self.styles:
             raise UsageError("Style mixing needs a generator with styles; --no-styles leaves them out. Add --style-mixing 0.")
 

@@ -72,6 +72,8 @@ class StyleGAN2Config(GrowingConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if not 0 <= self.style_mixing <= 1:
+            raise UsageError(f"style_mixing is a probability; it is {self.style_mixing}.")
         if self.first_level is not None and (self.g_architecture, self.d_architecture) != ("orig", "orig"):
             raise UsageError(
                 f"Growing needs the architecture orig in both networks; they are {self.g_architecture} and {self.d_architecture}. "

@@ -21,6 +21,7 @@ from saddlepoint.training import memory
 from saddlepoint.training.memory import Need, choose_pieces, measure_need
 from saddlepoint.verbs.fitting import usual_side
 from saddlepoint.verbs.starting import start_from
+from saddlepoint.views.ada import ADA
 from saddlepoint.zoo.catalogue import find_recipe
 from tests.training.test_promises import images, make_game
 from tests.training.test_session import SHORT, TINY, weights
@@ -282,5 +283,31 @@ def test_classes_are_told_where_each_has_images(tmp_path: Path) -> None:
 
 
 def test_one_of_two_settings_of_an_average_is_named() -> None:
-    with pytest.raises(UsageError, match=r"it takes one\. Set the other to None: --ema-decay None"):
+    with pytest.raises(UsageError, match=r"not both; they are 0\.995 and 5\.0.* to be None: --ema-decay None"):
         api.foresee("progan", data="digits", device="cpu", ema_halflife_kimg=5.0)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "settings", "words"),
+    [
+        ("dcgan", {"width": 0}, "width must be at least 1; it is 0."),
+        ("stylegan2", {"channel_base": 0}, "channel_base must be at least 1; it is 0."),
+        ("r3gan", {"full_stages": 0}, "full_stages must be at least 1; it is 0."),
+        ("dcgan", {"generator_optimizer": Adam(lr=-1.0)}, "generator_optimizer needs a learning rate from 0 on; lr is -1.0."),
+        ("dcgan", {"discriminator_optimizer": Adam(beta1=1.0)}, "discriminator_optimizer needs beta1 and beta2 from 0 to below 1; they are 1.0"),
+        ("dcgan", {"ema_halflife_kimg": -1.0}, "ema_halflife_kimg is in thousands of images, from 0 on; it is -1.0."),
+        ("stylegan2", {"style_mixing": 2.0}, "style_mixing is a probability; it is 2.0."),
+        ("stylegan", {"style_mixing": -0.1}, "style_mixing is a probability; it is -0.1."),
+        ("r3gan", {"final_p": 2.0}, "final_p is a probability; it is 2.0."),
+        ("dcgan", {"kimg": float("inf")}, "kimg must be more than 0, and finite; it is inf."),
+    ],
+)
+def test_a_setting_that_no_network_has_is_refused(recipe: str, settings: dict[str, Any], words: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        api.foresee(recipe, data="digits", device="cpu", **settings)
+    assert words in str(refused.value)
+
+
+def test_a_target_that_no_mean_sign_reaches_is_refused() -> None:
+    with pytest.raises(UsageError, match="ADA's target is of a mean sign, from -1 to 1; it is 3"):
+        ADA(target=3.0)
