@@ -27,6 +27,7 @@ class SampleFlags:
         label: number of the class of all samples, for conditional recipes; None draws classes too.
         truncation: psi of a generator with styles (0.7, say), otherwise the largest size of the latents' numbers; smaller is less variety.
         caption: what all samples are to show ("a red heart"); two captions give the way from one to the other in ``num`` steps.
+        floats: an array of floats in [-1, 1] as the generator makes them, in place of bytes; for data of more than 8 bits.
     """
 
     run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
@@ -37,6 +38,7 @@ class SampleFlags:
     label: int | None = None
     truncation: float | None = None
     caption: tuple[str, ...] = ()
+    floats: bool = False
 
 
 def run(argv: list[str]) -> int:

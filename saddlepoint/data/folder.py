@@ -140,7 +140,8 @@ def open_found(
         wide: width over height of the files, where they are not resized.
     """
     check_request(resolution, channels)
-    asked = {"resolution": resolution, "channels": channels, "labels": found.class_names} | ({"layout": layout} if layout else {})
+    asked: dict[str, object] = {"resolution": resolution, "channels": channels, "labels": found.class_names}
+    asked |= {name: value for name, value in (("layout", layout), ("notes", found.notes)) if value}  # a pack keeps what is told of it
     key = pack_key(found.root, [(path, found.state(path)) for path in found.paths], asked)
     packed = read_pack(key) or _pack(found, key, resolution, channels, read or decode, wide)
     for note in packed.notes:

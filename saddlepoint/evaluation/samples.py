@@ -27,6 +27,7 @@ def draw_samples(
     first: int = 0,
     labels: Callable[[int, int], Tensor] | None = None,
     truncation: float | None = None,
+    floats: bool = False,
 ) -> Tensor:
     """Draw samples ``first`` to ``first + num - 1``: images uint8 [num, c, h, w], points float32 [num, d], tokens int64 [num, t], on the CPU.
 
@@ -40,6 +41,7 @@ def draw_samples(
         first: number of the first sample, a multiple of ``CHUNK``.
         labels: start, stop -> classes int64 of these samples, in place of one ``label``; without either the game draws classes.
         truncation: as of :meth:`Samples.sample`; None: none.
+        floats: images as float32 in [-1, 1] in place of bytes.
     """
     assert first % CHUNK == 0, f"the first sample is a multiple of {CHUNK}; {first} came"
     device = next(game.parameters()).device  # type: ignore[attr-defined]
@@ -50,7 +52,8 @@ def draw_samples(
         classes = labels(start, start + CHUNK).to(device) if labels else None if label is None else torch.full((CHUNK,), label, device=device)
         x = game.sample(CHUNK, draws, classes, **({} if truncation is None else {"truncation": truncation}))
         x = x.float() if x.is_floating_point() else x
-        chunks.append((x.clamp(-1, 1) * 127.5 + 127.5).round().to(torch.uint8).cpu() if x.ndim == 4 else x.cpu())
+        x = x.clamp(-1, 1) if x.ndim == 4 else x
+        chunks.append((x * 127.5 + 127.5).round().to(torch.uint8).cpu() if x.ndim == 4 and not floats else x.cpu())
     return torch.cat(chunks)[:num].contiguous()
 
 

@@ -106,6 +106,7 @@ def sample(
     label: int | None = None,
     truncation: float | None = None,
     caption: str | Sequence[str] = (),
+    floats: bool = False,
 ) -> Tensor:
     """Draw samples from a run; sample i depends on (seed, i) alone, not on how many are drawn.
 
@@ -121,8 +122,9 @@ def sample(
         truncation: psi of a generator with styles, otherwise the largest size of the latents' numbers; smaller is less variety; None: all of it.
         caption: what all samples are to show, for recipes that are told captions; two captions: the way from one to the other, with one z in ``num``
             steps.
+        floats: images as the generator makes them, float32 in [-1, 1], for data of more than 8 bits; None or an array takes them.
     Returns:
-        Images uint8 [num, c, h, w], points float32 [num, d], volumes float32 [num, 1, s, s, s], or tokens int64 [num, t].
+        Images uint8 [num, c, h, w] (float32 where asked), points float32 [num, d], volumes float32 [num, 1, s, s, s], or tokens int64 [num, t].
     """
     from saddlepoint.evaluation.movie import movie_of
     from saddlepoint.evaluation.samples import draw_samples, write_samples
@@ -131,6 +133,8 @@ def sample(
 
     if num < 1:
         raise UsageError(f"At least 1 sample is needed; num is {num}.")
+    if floats and (caption or (out is not None and Path(out).suffix not in (".npy", ".npz"))):
+        raise UsageError(f"Floats are drawn without a caption, into a .npy or .npz file; {out} is to be written. Choose another --out.")
     if out is not None:
         make_folder(Path(out).parent if Path(out).suffix else Path(out))
     game, opened = load(run, checkpoint=checkpoint)
@@ -141,7 +145,7 @@ def sample(
         samples = _between(game, told, num, seed)
     else:
         labels = None if told is None else lambda start, stop: told.expand(stop - start, -1)
-        samples = draw_samples(as_sampler(game), num, seed=seed, label=label, labels=labels, truncation=truncation)
+        samples = draw_samples(as_sampler(game), num, seed=seed, label=label, labels=labels, truncation=truncation, floats=floats)
     if out is not None and Path(out).suffix == ".gif":
         content = movie_of(game, walkers=num, seed=seed, label=label, truncation=truncation)
         write_bytes(Path(out), content)

@@ -75,6 +75,11 @@ def test_sixteen_bit_images_of_five_channels_from_end_to_end(tmp_path, capsys, c
     assert main(["train", "dcgan", "--data", "five.npz", "--out", "run", *small]) == 0
     assert main(["sample", "run", "--num", "3", "--label", "2", "--out", "new/a.png"]) == 0
     assert "A picture shows the first of the 5 channels; a .npy file holds all." in caplog.text
+    for flag, kind in (([], np.uint8), (["--floats"], np.float32)):
+        assert main(["sample", "run", "--num", "3", "--out", f"{len(flag)}.npy", *flag]) == 0
+        assert np.load(f"{len(flag)}.npy").dtype == kind
+    assert (np.rint(np.load("1.npy") * 127.5 + 127.5) == np.load("0.npy")).all()
+    assert main(["sample", "run", "--num", "3", "--out", "b.png", "--floats"]) == 2
     assert main(["evaluate", "run", "--num", "20"]) == 0
     assert main(["report", "run"]) == 0
     nearest = np.load("run/samples/nearest.npz")
@@ -110,6 +115,11 @@ def test_pictures_that_are_left_out_and_films_are_told(tmp_path, caplog):
     open_data(str(folder), resolution=16)
     assert f"Left out of {folder}: 1 .heic, which cannot be read. Convert them to .jpg or .png." in caplog.text
     assert f"1 of the 4 images in {folder} have several frames; the first of each was taken." in caplog.text
+    caplog.clear()
+    (folder / "a.heic").unlink()
+    open_data(str(folder), resolution=16)
+    assert "several frames" in caplog.text
+    assert "heic" not in caplog.text
 
 
 @pytest.mark.parametrize(
