@@ -10,6 +10,7 @@ Axes: n batch, c channels, h w image.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
@@ -68,8 +69,15 @@ class GrowingConfig(AdversarialConfig):
             raise UsageError(f"lr_at sets the learning rate by level, and lr_decay {self.lr_decay!r} by the clock: leave one of them out.")
 
     def rounds_in(self, kimg: float) -> int:
-        """As the base; all levels are stretched or shortened alike, so the share of the whole is the share of its rounds."""
-        return max(1, round(self.rounds * kimg / self.total_kimg))
+        """As the base; where levels have batches of their own all are stretched or shortened alike: the share of the images is that of the rounds."""
+        if not self.batch_at:
+            return super().rounds_in(kimg)
+        if self.resolution is None:
+            return max(1, round(self.rounds * kimg / self.total_kimg))
+        sides = (self.resolution,) if isinstance(self.resolution, int) else self.resolution
+        found = stretches(self, int(math.log2(max(1, min(sides) // 4))))
+        least = sum(self.fade_kimg if stretch.fades else self.stable_kimg for stretch in found)
+        return max(1, round(sum(stretch.phase.rounds for stretch in found) * kimg / max(self.total_kimg, least)))
 
 
 Config = TypeVar("Config", bound=GrowingConfig)
