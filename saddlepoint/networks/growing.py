@@ -53,7 +53,7 @@ class Growing(nn.Module):
         """Set how far the network has grown: 0 <= level <= top, a fraction while the next level fades in."""
         if not 0 <= level <= self.top:
             raise UsageError(f"This network grows from level 0 to {self.top}; {level} was asked for. Choose one between.")
-        self._level = float(torch.tensor(level, dtype=torch.float32))  # what the buffer will hold
+        self._level = float(torch.tensor(level, dtype=torch.float32, device="cpu"))  # what the buffer will hold
         self.level.fill_(self._level)
 
     @property

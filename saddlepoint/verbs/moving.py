@@ -79,6 +79,8 @@ def export(
             raise UsageError(f"Only --format hub is pushed; it is {format}. Leave --push out.")
         target = opened.folder / "exports" / f"generator{ENDINGS[format]}" if out is None else Path(out)
         return export_run(opened, game, format, target, truncation)
+    if push is not None:
+        hub.package()  # before anything is written
     if truncation is not None:
         raise UsageError("A model folder holds weights, which have no truncation. Leave --truncation out.")
     folder = hub.write_folder(opened, game, opened.folder / "exports" / "hub" if out is None else Path(out))

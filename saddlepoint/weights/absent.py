@@ -51,12 +51,16 @@ class BlankData:
         return max(self.spec.num_records, 1)
 
     def column(self, name: str) -> Tensor:
-        """One field beside the sample, zeros [n, ...]: classes 0, no attributes."""
-        names = {"attributes": self.spec.attribute_names, "other_attributes": self.spec.other_names}
-        return torch.zeros(len(self), len(names[name])) if name in names else torch.zeros(len(self), dtype=torch.int64)
+        """One field beside the sample, of every record."""
+        return self.records(torch.arange(len(self)))[name]
 
     def records(self, indices: Tensor) -> dict[str, Tensor]:
-        """Black images, or points at the origin, of class 0."""
-        image = self.spec.kind == "image"
-        values = torch.zeros(len(indices), *self.spec.shape, dtype=torch.uint8 if image else torch.float32)
-        return {"image" if image else "point": values, "label": torch.zeros(len(indices), dtype=torch.int64)}
+        """Every field that the data have: samples, attributes, captions of zeros; classes in turn, so that none is missed."""
+        n, spec = len(indices), self.spec
+        sample = {"image": "image", "points": "point", "sequence": "tokens"}.get(spec.kind, spec.kind)
+        kinds = {"image": torch.uint8, "sequence": torch.int64}
+        found = {sample: torch.zeros(n, *spec.shape, dtype=kinds.get(spec.kind, torch.float32)), "label": indices % (spec.num_classes or 1)}
+        found |= {name: torch.zeros(n, *shape, dtype=torch.float32 if name == "caption" else torch.uint8) for name, shape in spec.shapes.items()}
+        for name, names in (("attributes", spec.attribute_names), ("other_attributes", spec.other_names)):
+            found[name] = torch.zeros(n, len(names))
+        return found | {"other_label": indices % (len(spec.other_names) or 1)}

@@ -1,9 +1,9 @@
 """A run's generator as a file for other programs: ONNX, PyTorch's exported program, safetensors.
 
 The averaged generator where there is one, as it samples: running or standing statistics, fixed noise, and a truncation that is chosen now. Beside the
-file lies NAME.json, which says what goes in, what comes out, and where it comes from.
+file lies FILE.json, which says what goes in, what comes out, and where it comes from.
 
-Axes: n batch, d latent, c channels, h w image.
+Axes: n batch, d latent, c channels, h w image, t tokens.
 """
 
 from __future__ import annotations
@@ -19,17 +19,21 @@ from typing import Any, Literal
 import torch
 from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from saddlepoint.errors import UsageError
 from saddlepoint.games.adversarial import AdversarialGame
 from saddlepoint.games.game import Game
+from saddlepoint.games.growing import GrowingGame
+from saddlepoint.games.letters import LetterGame
 from saddlepoint.games.standing import StandingGame
 from saddlepoint.networks.standing import with_statistics
 from saddlepoint.training.run import Run
-from saddlepoint.training.storage import write_bytes, write_json
+from saddlepoint.training.storage import refusals, write_bytes, write_json
 
 Format = Literal["onnx", "torch", "safetensors"]
 ENDINGS: dict[Format, str] = {"onnx": ".onnx", "torch": ".pt2", "safetensors": ".safetensors"}
+SAMPLED = (AdversarialGame.sample, StandingGame.sample, GrowingGame.sample, LetterGame.sample)  # what Portable does likewise
 EXAMPLES = 2  # latents that the network is traced with
 
 
@@ -40,17 +44,20 @@ class Portable(nn.Module):
         generator: in evaluation mode.
         truncation: psi of a generator with styles; None: none.
         image: whether its samples are images, which are kept in [-1, 1].
+        times: images of a generator that still grows are enlarged, each pixel to a square of so many.
+        letters: whether its samples are the likeliest token of each place.
     """
 
-    def __init__(self, generator: nn.Module, truncation: float | None, *, image: bool) -> None:
+    def __init__(self, generator: nn.Module, truncation: float | None, *, image: bool, times: int = 1, letters: bool = False) -> None:
         super().__init__()
-        self.generator, self.image = generator, image
+        self.generator, self.image, self.times, self.letters = generator, image, times, letters
         self.settings: dict[str, float] = {} if truncation is None else {"truncation": truncation}
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Latents [n, d] (and labels, int64 [n], where it is told them) to images float [n, c, h, w] in [-1, 1], or points [n, d]."""
+        """Latents [n, d] (and labels, int64 [n], where it is told them) to images float [n, c, h, w] in [-1, 1], points [n, d] or tokens [n, t]."""
         x: Tensor = self.generator(z, **self.settings) if labels is None else self.generator(z, labels, **self.settings)
-        return x.clamp(-1, 1) if self.image else x
+        x = F.interpolate(x, scale_factor=float(self.times), mode="nearest") if self.times > 1 else x
+        return x.argmax(1) if self.letters else x.clamp(-1, 1) if self.image else x
 
 
 def portable(game: Game, truncation: float | None = None, *, image: bool = True) -> Portable:
@@ -59,8 +66,11 @@ def portable(game: Game, truncation: float | None = None, *, image: bool = True)
     Raises:
         UsageError: if its samples are not made by one generator from latents, or it cannot be truncated in the file.
     """
-    if not isinstance(game, AdversarialGame):
-        raise UsageError(f"Only one generator of latents can be exported; {type(game).__name__} samples in another way. Use `saddlepoint sample`.")
+    if not isinstance(game, AdversarialGame) or type(game).sample not in SAMPLED or type(game).generate is not AdversarialGame.generate:
+        raise UsageError(
+            f"Only one generator of latents and classes can be exported to a file; {type(game).__name__} samples in another way. "
+            "`--format hub` keeps a whole game, and `saddlepoint sample` or `translate` uses it."
+        )
     generator = getattr(game, "generator_ema", game.generator).eval()
     if truncation is not None and getattr(generator, "truncation", None) != "style":
         raise UsageError(
@@ -69,7 +79,8 @@ def portable(game: Game, truncation: float | None = None, *, image: bool = True)
     for module in generator.modules():
         if hasattr(module, "noise_mode"):
             module.noise_mode = "fixed"
-    return Portable(generator, truncation, image=image)
+    times = 2 ** (game.top - game.stage.level) if isinstance(game, GrowingGame) else 1
+    return Portable(generator, truncation, image=image, times=times, letters=isinstance(game, LetterGame))
 
 
 @contextlib.contextmanager
@@ -105,6 +116,7 @@ def export_run(run: Run, game: Game, format: Format, out: Path, truncation: floa
     """
     if out.suffix != ENDINGS[format]:
         raise UsageError(f"The format {format} is written to a file that ends with {ENDINGS[format]}; {out} does not. Change --out or --format.")
+    make_room(out)
     network = portable(game, truncation, image=run.about["data"]["kind"] == "image")
     assert isinstance(game, AdversarialGame)
     about = card(run, game, truncation)
@@ -116,10 +128,24 @@ def export_run(run: Run, game: Game, format: Format, out: Path, truncation: floa
             content = save_tensors(tensors, metadata={"format": "pt", "saddlepoint": json.dumps(about)})
         else:
             content = _onnx(network, examples(game)) if format == "onnx" else _torch(network, examples(game))
-    out.parent.mkdir(parents=True, exist_ok=True)
     write_bytes(out, content)
-    write_json(out.with_suffix(".json"), about)
+    write_json(out.with_name(f"{out.name}.json"), about)
     return out
+
+
+def make_room(out: Path) -> None:
+    """Make the folder that a file is written to.
+
+    Raises:
+        UsageError: if the file is a folder, or a folder above it a file.
+    """
+    if out.is_dir():
+        raise UsageError(f"{out} is a folder, and a file would be written there. Choose another --out.")
+    try:
+        with refusals(out):
+            out.parent.mkdir(parents=True, exist_ok=True)
+    except (NotADirectoryError, FileExistsError):
+        raise UsageError(f"{out} cannot be made: one of the folders above it is a file. Choose another --out.") from None
 
 
 def card(run: Run, game: AdversarialGame, truncation: float | None) -> dict[str, Any]:

@@ -10,17 +10,22 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
 from safetensors.torch import save as save_tensors
 
 from saddlepoint import __version__
+from saddlepoint.data import sources as _sources  # noqa: F401  (enters every set into the registry)
+from saddlepoint.data.registry import SOURCES
 from saddlepoint.errors import CheckpointError, UsageError
 from saddlepoint.evaluation.samples import draw_samples, write_samples
 from saddlepoint.games.game import Game, Samples
 from saddlepoint.training.run import Run
 from saddlepoint.training.storage import read_lines, write_bytes, write_json
+from saddlepoint.weights.exporting import make_room
+from saddlepoint.weights.names import brief
 from saddlepoint.weights.own import DESCRIPTION, DIGEST, WEIGHTS
 
 KEPT = ("recipe", "title", "paper", "year", "url", "preset", "config", "data", "seed", "batch", "precision", "versions", "commit", "imported")
@@ -39,7 +44,7 @@ def write_folder(run: Run, game: Game, out: Path) -> Path:
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UsageError(f"{out} exists and is not an empty folder. Choose another --out or remove it.")
-    out.mkdir(parents=True, exist_ok=True)
+    make_room(out / DESCRIPTION)
     about = {name: run.about[name] for name in KEPT if name in run.about}
     about |= {"round": game.clock.round, "images_seen": game.clock.images_seen}
     tensors = {name: value.detach().cpu().contiguous().clone() for name, value in game.state_dict().items()}
@@ -97,18 +102,29 @@ def card(about: dict[str, Any], found: list[dict[str, Any]], *, image: bool) -> 
     facts = {
         "paper": f"[{about['paper']}]({about['url']})",
         "recipe and preset": f"{about['recipe']}, {about['preset']}",
-        "data": f"{data['name']}: {data['num_records']} of shape {shape}, content hash {digest}",
+        "data": f"{data['name']}: {data['num_records']} of shape {shape}, content hash {digest}"
+        if data["num_records"]
+        else f"not here; shape {shape}",
+        "licence of the data": licence(data["name"]),
         "trained": f"{about['round']} rounds of batch {about['batch']}, {about['images_seen']} images, seed {about['seed']}, {about['precision']}",
         "made with": f"saddlepoint {__version__}, commit {about['commit'] or 'unknown'}",
     }
+    if "imported" in about and not about["round"]:
+        facts["trained"] = "elsewhere"
     if "imported" in about:
         facts["imported"] = f"from {about['imported']['file']} of {about['imported']['family']}, SHA-256 {about['imported']['sha256']}"
-    rows = "\n".join(f"| {name} | {value} |" for name, value in facts.items())
+    rows = "\n".join(f"| {name} | {' '.join(str(value).replace('|', '/').split())} |" for name, value in facts.items())
     return (
         f"---\n{front}\n---\n\n# {about['recipe']}: {about['title']}\n{picture}\n| | |\n| --- | --- |\n{rows}\n\n## Use\n\n"
         f"```console\n$ saddlepoint import FOLDER_OR_{PREFIX}USER/NAME --out runs/x\n$ saddlepoint sample runs/x --num 64 --out grid.png\n```\n\n"
         f"## Scores\n\n{_score_table(found)}"
     )
+
+
+def licence(name: str) -> str:
+    """What is known of the licence of data of this name."""
+    source = SOURCES.get(name)
+    return source[0].licence if source else "not known here: ask whoever made them, before samples or weights are passed on"
 
 
 def _score_table(found: list[dict[str, Any]]) -> str:
@@ -128,14 +144,12 @@ def push(folder: Path, name: str) -> str:
     Raises:
         UsageError: without the package, or when the hub refuses.
     """
-    hub = _package()
+    hub = package()
     try:
         address = hub.HfApi().create_repo(name, exist_ok=True)
         hub.HfApi().upload_folder(repo_id=name, folder_path=str(folder))
-    except (hub.errors.HfHubHTTPError, hub.errors.HFValidationError, OSError) as error:
-        raise UsageError(
-            f"The hub did not take {name}: {str(error).splitlines()[0]} Log in with `hf auth login`, or upload {folder} yourself."
-        ) from None
+    except _refusals(hub) as error:
+        raise UsageError(f"The hub did not take {name}: {_said(error)} Log in with `hf auth login`, or upload {folder} yourself.") from None
     return str(address)
 
 
@@ -146,17 +160,33 @@ def fetch(name: str) -> Path:
         UsageError: without the package, or when the hub has none such.
         CheckpointError: if it is not a model of this package.
     """
-    hub = _package()
+    hub = package()
     try:
         folder = Path(hub.snapshot_download(name, allow_patterns=[DESCRIPTION, WEIGHTS]))
-    except (hub.errors.HfHubHTTPError, hub.errors.HFValidationError, OSError) as error:
-        raise UsageError(f"The hub did not give {name}: {str(error).splitlines()[0]}") from None
+    except _refusals(hub) as error:
+        raise UsageError(f"The hub did not give {name}: {_said(error)}") from None
     if not (folder / WEIGHTS).is_file():
         raise CheckpointError(f"{PREFIX}{name} is not a model of saddlepoint: it lacks {WEIGHTS}.")
     return folder
 
 
-def _package() -> Any:
+def _refusals(hub: Any) -> tuple[type[Exception], ...]:
+    """What the hub's package raises where the hub refuses, is not reached, or may not be: its own errors, and those of what it connects with."""
+    connections = [getattr(sys.modules.get(name), "HTTPError", OSError) for name in ("httpx", "httpx2", "requests")]
+    return hub.errors.HfHubHTTPError, hub.errors.HFValidationError, OSError, *connections
+
+
+def _said(error: Exception) -> str:
+    """The first line of an error, as a sentence."""
+    return brief((str(error).strip() or type(error).__name__).splitlines()[0], 200).rstrip(".") + "."
+
+
+def package() -> Any:
+    """The hub's own package.
+
+    Raises:
+        UsageError: if it is not installed.
+    """
     try:
         import huggingface_hub
         import huggingface_hub.errors

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from saddlepoint.config import to_json
 from saddlepoint.draws import derive_seed
@@ -77,9 +78,13 @@ def understand(path: Path) -> Foreign:
     raise CheckpointError(f"{path} was read, but holds no network that is known here ({names or 'it is empty'}, ...). Known are {KNOWN}.")
 
 
-def fill(found: Foreign, path: Path) -> tuple[Game, list[str]]:
+def fill(found: Foreign, path: Path, before: dict[str, Tensor] | None = None) -> tuple[Game, list[str]]:
     """The game of a checkpoint with its weights, and what the user should know of it.
 
+    Args:
+        found: the checkpoint.
+        path: its file or folder.
+        before: where given, takes the game's state as it was without the weights.
     Raises:
         CheckpointError: if the weights do not fit the sizes that the checkpoint tells, or these ask for more than it can hold.
     """
@@ -94,6 +99,8 @@ def fill(found: Foreign, path: Path) -> tuple[Game, list[str]]:
             game = entry.game(found.config, data)
         except UsageError as error:
             raise CheckpointError(f"{path} has sizes that cannot be built here. {error}") from None
+        if before is not None:
+            before |= {name: value.clone() for name, value in game.state_dict().items()}
         return game, found.fill(game)
 
 

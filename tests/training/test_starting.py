@@ -199,9 +199,9 @@ def test_sources_that_cannot_be(tmp_path: Path) -> None:
     (tmp_path / "torn.safetensors").write_bytes(b"torn")
     save_file({"strange": torch.zeros(1)}, tmp_path / "strange.safetensors")
     for source, error, words in (
-        (tmp_path / "none", UsageError, "--init-from takes a run folder or a .safetensors file"),
-        (tmp_path / "torn.safetensors", CheckpointError, "is not a whole safetensors file"),
-        (tmp_path / "strange.safetensors", UsageError, "Nothing in .* fits this recipe"),
+        (tmp_path / "none", UsageError, "--init-from takes a run folder, a model folder"),
+        (tmp_path / "torn.safetensors", CheckpointError, r"torn\.safetensors is damaged"),
+        (tmp_path / "strange.safetensors", CheckpointError, "holds no network that is known here"),
         (f"{first}:77", CheckpointError, "has no checkpoint '77'"),
     ):
         with pytest.raises(error, match=words) as found:
@@ -272,8 +272,10 @@ def test_classes_are_told_where_each_has_images(tmp_path: Path) -> None:
     choices = {name: api.choose_recipe(str(tmp_path / f"{name}.npz")) for name in ("even", "uneven", "from-one")}
     assert choices["even"].settings.get("conditional") is True
     assert "conditional" not in choices["uneven"].settings
-    assert "It is not told the 2 classes, as one has 10 images, fewer than 20 (--conditional: it is)." in choices["uneven"].reasons[1]
-    assert "as one has 0 images" in choices["from-one"].reasons[1]
+    assert (
+        "It is not told the 2 classes: the smallest has 10 of the 20 images that are needed (--conditional: it is)." in choices["uneven"].reasons[1]
+    )
+    assert "the smallest has 0 of the 20 images" in choices["from-one"].reasons[1]
     needs = {
         told: api.foresee("dcgan", data=str(tmp_path / "from-one.npz"), device="cpu", width=4, conditional=told)["notes"] for told in (True, False)
     }
@@ -311,3 +313,12 @@ def test_a_setting_that_no_network_has_is_refused(recipe: str, settings: dict[st
 def test_a_target_that_no_mean_sign_reaches_is_refused() -> None:
     with pytest.raises(UsageError, match="ADA's target is of a mean sign, from -1 to 1; it is 3"):
         ADA(target=3.0)
+
+
+def test_the_guess_for_another_size_is_said() -> None:
+    plain, told = (
+        api.foresee("stylegan2-ada", preset="auto", data="emoji", device="cpu", width=8, resolution=64, **more)["notes"]
+        for more in ({}, {"batch": 32})
+    )
+    assert "The preset auto is a guess for 256 pixels; for 64 it would be --batch 32 --ema-halflife-kimg 10.0." in plain
+    assert not any("guess" in note for note in told)

@@ -68,7 +68,7 @@ def check(run: Path, format: str, tmp_path: Path, truncation: float | None = Non
         found = torch.export.load(file).module()(*given) if format == "torch" else by_onnx(file, given)
         assert found.shape == expected.shape
         assert (found - expected).abs().max() < 1e-4
-    about = json.loads(file.with_suffix(".json").read_text())
+    about = json.loads(file.with_name(f"{file.name}.json").read_text())
     assert about["inputs"]["z"]["shape"] == ["n", game.config.latent_dim]
     assert about["output"]["shape"][1:] == list(expected.shape[1:])
 
@@ -125,7 +125,7 @@ def test_what_cannot_be_exported_is_refused(runs, tmp_path, monkeypatch):
             api.export(run, **given)
     with pytest.raises(UsageError, match="Weights alone have no truncation"):
         api.export(runs("nvidia"), format="safetensors", truncation=0.5)
-    with pytest.raises(UsageError, match="Only one generator of latents can be exported"):
+    with pytest.raises(UsageError, match="Only one generator of latents and classes can be exported"):
         portable(SimpleNamespace())
     monkeypatch.setitem(sys.modules, "onnxscript", None)
     with pytest.raises(UsageError, match=r"needs the extra onnx: pip install 'saddlepoint\[onnx\]'"):
@@ -193,7 +193,7 @@ def test_the_hub_is_given_the_folder_and_gives_it_back(runs, tmp_path, monkeypat
         def upload_folder(self, repo_id, folder_path):
             kept[repo_id] = Path(folder_path)
 
-    package = hub._package()
+    package = hub.package()
     monkeypatch.setattr(package, "HfApi", Api)
     monkeypatch.setattr(package, "snapshot_download", lambda name, allow_patterns: str(kept[name]))
     api.export(runs("toy"), format="hub", out=tmp_path / "model", push="me/toy")
