@@ -148,7 +148,8 @@ def _of_images(data: ArrayDataset, sizes: Sizes, device: str, asked: Resolution 
         settings["conditional"] = True
         why += f" It is told the {spec.num_classes} classes (--no-conditional: not)."
     elif len(counts) > 1:
-        why += f" It is not told the {len(counts)} classes, as one has {min(counts)} images, fewer than {PER_CLASS} (--conditional: it is)."
+        why += f" It is not told the {len(counts)} classes: the smallest has {min(counts)} of the {PER_CLASS} images that are needed"
+        why += " (--conditional: it is)."
     if asked is None and side and side >= 2 * min(size_of(size)):
         why += f" A larger --resolution, {2 * min(size_of(size))}, takes about four times as long."
     about = f" of about {side} pixels" if side else ""

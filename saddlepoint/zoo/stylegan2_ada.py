@@ -92,4 +92,18 @@ def stylegan2_ada(config: StyleGAN2ADAConfig, data: Dataset) -> AdversarialGame:
     """StyleGAN2's game behind the adaptive augmentation."""
     if config.augmentation is None:
         raise UsageError("StyleGAN2-ADA without its augmentation is StyleGAN2: choose the recipe stylegan2, or --preset small-none, which logs r_t.")
-    return play(config, data, networks(config, data))
+    game = play(config, data, networks(config, data))
+    game.notes += _guess_note(config, min(data.spec.shape[1:]))
+    return game
+
+
+def _guess_note(config: StyleGAN2ADAConfig, size: int) -> tuple[str, ...]:
+    """That the guess of "auto" is for another size, where nothing of what depends on the size was changed."""
+    auto, wanted = guessed(256), {name: value for name, value in auto_settings(size).items() if name not in ("resolution", "rounds")}
+    rule = ("batch", "ema_halflife_kimg", "ema_rampup", "mapping_layers", "stddev_group", "channel_base", "r1_gamma", "generator_optimizer")
+    if not wanted or any(getattr(config, name) != getattr(auto, name) for name in rule):
+        return ()
+    named = {name: value for name, value in wanted.items() if isinstance(value, int | float)}
+    named |= {f"{name}.lr": value.lr for name, value in wanted.items() if name not in named}  # of the optimisers
+    flags = " ".join(f"--{name.replace('_', '-')} {value}" for name, value in named.items())
+    return (f"The preset auto is a guess for 256 pixels; for {size} it would be {flags}.",)
