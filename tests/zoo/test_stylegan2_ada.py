@@ -74,7 +74,9 @@ def test_presets_are_the_release() -> None:
 
 
 def test_p_rises_where_d_is_sure_of_the_real_images_and_is_logged() -> None:
-    settings = config(augmentation=ADA(speed_kimg=0.4, interval=2, target=-1.5))  # every turn is above this target
+    augmentation = ADA(speed_kimg=0.4, interval=2)
+    object.__setattr__(augmentation, "target", -1.5)  # which every turn is above, and no setting may be
+    settings = config(augmentation=augmentation)
     game, logged = play(settings, 5)
     turns = [values for values in logged if "discriminator/ada_p" in values]
     assert len(turns) == 5  # not in the moves of R1 alone
