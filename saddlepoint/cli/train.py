@@ -38,7 +38,7 @@ class TrainFlags:
         data_root: folder of downloaded data sets.
         augment_data: what real records look like as well, drawn anew each time: mirror, crop; also other names where the data are no images.
         keep_every: checkpoints at multiples of this many rounds are kept beside the last two and the best; 0 none.
-        init_from: a run (RUN, RUN:best, RUN:ROUND) or .safetensors file whose weights it starts from.
+        init_from: whose weights it starts from: a run (RUN, RUN:best, RUN:ROUND), a model folder, hf:USER/NAME, or a file that `import` reads.
         dry_run: only say what it would need: parameters, memory, length.
     """
 

@@ -72,7 +72,8 @@ def train(
         data_root: where downloaded data sets are.
         augment_data: what real records look like as well, drawn anew each time: "mirror", "crop", ...; see ``saddlepoint.data.augmenting``.
         keep_every: checkpoints at multiples of this many rounds are made and kept, beside the last two and the best; 0 none.
-        init_from: a run folder (RUN, RUN:best, RUN:ROUND) or a .safetensors file whose weights it starts from; what fitted is told to ``show``.
+        init_from: whose weights it starts from: a run (RUN, RUN:best, RUN:ROUND), a model folder, hf:USER/NAME, or a file that :func:`import_weights`
+            reads; what fitted is told to ``show``.
         plan: how often to log, draw, score and save; None chooses from the length.
         show: called with each log record, score and health finding.
         settings: changes to the preset, by name.
