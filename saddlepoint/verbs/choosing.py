@@ -60,10 +60,10 @@ class Choice:
 
 
 FEW = 5_000  # images; below it a discriminator learns them by heart within an ordinary training
-BEST = {  # on a processor, and of how many recipes on what: docs/tables/images-*.md, by KID of the last state
-    "few": ("diffaugment", "eight on 1,906 emoji"),
-    "few and large": ("stylegan2-ada", "eight on 1,906 emoji at 64 pixels"),
-    "many": ("dcgan", "eight on 10,000 pictures of clothes"),
+BEST = {  # on a processor, and where that was measured: docs/tables/images-*.md, by KID of the last state
+    "few": ("diffaugment", "eight on 1,906 emoji (ten minutes of the processor; of the first two after twenty, three seeds)"),
+    "few and large": ("stylegan2-ada", "eight on 1,906 emoji at 64 pixels (ten minutes of the processor, one seed)"),
+    "many": ("dcgan", "eight on 10,000 pictures of clothes (ten minutes of the processor, one seed)"),
 }
 LARGE = 64  # pixels from which images are large here
 PER_CLASS = 20  # images that a class has at least, for the players to be told classes
@@ -81,7 +81,7 @@ def recipe_for(images: int, device: str, side: int = 32) -> tuple[str, str, str]
         return "stylegan2-ada", "auto", "Its authors' first guess for new images; where D learns them by heart, augmentation sets in by itself."
     recipe, measured = BEST["many" if images >= FEW else "few and large" if side >= LARGE else "few"]
     why = " D sees augmented images, or it would learn so few by heart." if images < FEW else ""
-    return recipe, "small", f"The best of {measured} (ten minutes of the processor, one seed).{why}"
+    return recipe, "small", f"The best of {measured}.{why}"
 
 
 OF_TWO = {"partner": ("pix2pix", "pairs"), "other": ("cyclegan", "two domains"), "caption": ("gan-cls", "captions")}
