@@ -258,7 +258,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m saddlepoint.studies.images", description="Image recipes under one budget.")
     parser.add_argument("--data", default=None, help="without it: emoji at 32 and 64 pixels and fashion, then the two best on emoji for longer")
     parser.add_argument("--resolution", type=int, default=32)
-    parser.add_argument("--cpu-minutes", type=float, default=10, help="of the processor, for each run")
+    parser.add_argument("--cpu-minutes", type=float, default=10.0, help="of the processor, for each run")
     parser.add_argument("--seeds", type=int, default=1, help="runs of each recipe")
     parser.add_argument("--recipes", nargs="+", default=ARMS)
     parser.add_argument("--judged", type=int, default=900, help="samples that are scored, and real images")

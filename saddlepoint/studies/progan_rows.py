@@ -139,13 +139,14 @@ def page(records: Sequence[Record], given: argparse.Namespace, about: dict[str, 
     """The table with the protocol that it was made under."""
     count = min(given.judged, len(open_data(given.data, resolution=SIDE)) // 2)
     stopped = [f"{TITLES[record['job']['row']]}, seed {record['job']['seed']}: {record['stopped']}" for record in records[1:] if record["stopped"]]
+    rows = "" if [*given.rows] == [*TITLES] else f" --rows {' '.join(given.rows)}"
     parts = [
         f"{given.data} at {SIDE} pixels, {given.kimg:g} thousand real images a run (row h half as many again), growing in equal shares; channels "
         f"{SMALL.channel_base} / 2^(level + 1), at most {SMALL.width}; z of {SMALL.latent_dim} numbers. Seeds 0 to {given.seeds - 1}; median (least "
         f"to most). {count} samples against {count} real images: sliced Wasserstein distance on the Laplacian pyramid times 1,000, and MS-SSIM of "
         f"{given.pairs} random pairs on two scales, not comparable with the paper's five. *real images* is as many others. Samples are the averaged "
         "generator's.",
-        f"Made by `python -m saddlepoint.studies.progan_rows --data {given.data} --kimg {given.kimg:g} --seeds {given.seeds}` at commit "
+        f"Made by `python -m saddlepoint.studies.progan_rows --data {given.data} --kimg {given.kimg:g} --seeds {given.seeds}{rows}` at commit "
         f"{about['commit'] or 'unknown'} on {about['hardware']}, one thread a run, torch {about['versions']['torch']}.",
         *(["Ended early: " + "; ".join(stopped) + "."] if stopped else []),
         table(records),
