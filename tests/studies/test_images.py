@@ -138,6 +138,7 @@ def test_without_data_everything_planned_is_compared_and_the_best_two_for_longer
     assert "20 minutes of the processor a run" in finals
     assert "Made by `python -m saddlepoint.studies.images` at" in finals
     main(["--recipes", *distances])
+    main(["--data", "emoji", "--cpu-minutes", "10", "--recipes", *distances])
     assert len(played) == 15
     with pytest.raises(UsageError, match="--out is of one table"):
         main(["--out", "t.md"])
