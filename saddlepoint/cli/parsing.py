@@ -158,6 +158,8 @@ def one_line(complaint: str) -> str:
     "Error parsing --batch: no number: 'x'."
     >>> one_line("Value error\\n-----\\nError parsing --batch: no number: 'x'\\n-----\\nSee ...")
     "Error parsing --batch: no number: 'x'."
+    >>> one_line("Error parsing --size: no type matching {None}|INT could be instantiated from ['x']. Got errors: - ...")
+    "Error parsing --size: {None}|INT is needed; ['x'] came."
     """
     lines = [line.strip("│| ").rstrip() for line in complaint.splitlines() if not line.startswith(("╭", "╰", "+-"))]
     section: list[str] = []
@@ -169,6 +171,7 @@ def one_line(complaint: str) -> str:
             continue
         section.append(line)
     text = " ".join(" ".join(section).split()) or "The arguments cannot be used"
+    text = re.sub(r"no type matching (\S.*?) could be instantiated from (\[.*?\])\. Got errors:.*", r"\1 is needed; \2 came", text)
     return text[:1].upper() + text[1:].rstrip(".") + "."
 
 
