@@ -21,16 +21,19 @@ class Clock:
         images_seen: real records read so far by the whole run (all processes).
         batch: records in the whole batch of one turn.
         horizon: rounds that the schedules are stretched over.
+        asked: whether anything has looked at ``progress``, so that the horizon matters.
     """
 
     round: int = 0
     images_seen: int = 0
     batch: int = 1
     horizon: int = 1
+    asked: bool = field(default=False, compare=False)
 
     @property
     def progress(self) -> float:
         """Share of the horizon that is done, in [0, 1]."""
+        self.asked = True
         return min(self.round / max(self.horizon, 1), 1.0)
 
 

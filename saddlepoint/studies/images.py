@@ -41,11 +41,12 @@ from saddlepoint.studies.pool import Record, answered, run_missing
 from saddlepoint.studies.toys import cell
 from saddlepoint.training import machine
 from saddlepoint.training.checkpoint import Checkpoint, list_checkpoints, load_checkpoint, save_checkpoint
+from saddlepoint.training.rehearsal import rehearse
 from saddlepoint.training.storage import write_bytes
+from saddlepoint.training.trainer import TrainerConfig
 from saddlepoint.zoo.catalogue import find_recipe
 
 ARMS = ("dcgan", "diffaugment", "sngan", "wgan-gp", "progan", "stylegan2", "stylegan2-ada", "r3gan")
-REHEARSED = 48  # rounds
 LOOKS = 8  # quick scores on the way, evenly in the budget
 PLAN: tuple[dict[str, Any], ...] = (  # of the command that names no data: every recipe once, then the two best for longer
     {"data": "emoji", "resolution": 32},
@@ -129,12 +130,11 @@ def _best(looks: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _rehearse(job: dict[str, Any], data: Dataset) -> int:
-    """How many rounds the budget holds, by the time of a few over the whole schedule."""
-    began = time.process_time()
-    game, prepared, config = _start(job, data, REHEARSED)
-    play(game, prepared, rounds=REHEARSED, batch=config.batch, seed=job["seed"], every=REHEARSED)
-    rounds: float = 60 * job["cpu_minutes"] / (time.process_time() - began) * REHEARSED
-    return max(round(rounds), 1)
+    """How many rounds the budget holds; more than it can where nothing depends on the number."""
+    game, prepared, config = _start(job, data, find_recipe(job["recipe"]).preset(job["preset"]).rounds)
+    trained = TrainerConfig(seed=job["seed"], batch=config.batch, horizon=config.rounds)
+    seconds = rehearse(game, prepared, trained, now=time.process_time)
+    return sys.maxsize if seconds is None else max(round(60 * job["cpu_minutes"] / seconds), 1)
 
 
 def _start(job: dict[str, Any], data: Dataset, rounds: int) -> tuple[Game, Dataset, Any]:

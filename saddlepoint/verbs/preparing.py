@@ -23,6 +23,8 @@ from saddlepoint.games.settings import GameConfig
 from saddlepoint.training import machine
 from saddlepoint.training.memory import Need, check_memory, choose_pieces, free_bytes, measure_need
 from saddlepoint.training.plan import Plan
+from saddlepoint.training.rehearsal import rehearse
+from saddlepoint.training.trainer import TrainerConfig
 from saddlepoint.verbs.choosing import Length, at_packed_size, choose_recipe, configure, default_preset, holds_points, make_plan
 from saddlepoint.verbs.fitting import empty_classes_note, fitting_notes
 from saddlepoint.verbs.starting import Report, start_from
@@ -30,6 +32,8 @@ from saddlepoint.zoo.catalogue import Recipe, find_recipe
 
 Pieces = int | Literal["auto"]
 OF_TENSORS = "Memory is that of a turn's tensors: on a processor the process grew by .8 to 2.3 times as much, beside what it holds at the start."
+REHEARSED, MOST_SEC = 0.05, 60.0  # of the minutes asked for, and at most so many seconds, to find out how long a round takes
+PLAYED = 0.9  # of the minutes; the rest is for scores, previews and checkpoints
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,20 +100,24 @@ def prepare(wish: Wish, fabric: Fabric) -> Prepared:
     dataset = open_data(wish.data, resolution=config.resolution, root=root)
     entry.check_kind(dataset.spec)  # before the recipe prepares them
     check_augmentations(wish.augment_data, dataset.spec)
-    horizon = wish.length.horizon(config)
-    length = wish.length if wish.length.limits() else Length(steps=config.rounds)
-    plan = wish.plan or make_plan(length, horizon, wish.keep_every)
     torch.manual_seed(derive_seed(wish.seed, "initialisation"))
     prepared = entry.prepare(config, dataset) if entry.prepare else dataset
     game = entry.game(config, prepared)
     notes += [*fitting_notes(dataset.sizes, dataset.spec.shape)] if _is_plain(dataset) else []
     notes += empty_classes_note(game, dataset)
-    notes += [*_phases_note(entry, game, wish.length, horizon), *game.notes]
+    notes += game.notes
     started = None if wish.init_from is None else start_from(game, wish.init_from)
     if started:
         notes.append(started.sentence())
     need = measure_need(game, prepared, config.batch)
     pieces = _pieces(wish, need, fabric, notes)
+    length = wish.length if wish.length.limits() else Length(steps=config.rounds)
+    held = None if length.minutes is None else _held(length.minutes, entry, config, prepared, wish, pieces, fabric)
+    horizon = held or length.horizon(config)
+    plan = wish.plan or make_plan(length, horizon, wish.keep_every)
+    if held:
+        plan = dataclasses.replace(plan, steps=held)
+        notes.append(f"About {held:,} rounds fit into {length.minutes:g} minutes, as some that were played show: its schedule is spread over them.")
     about = _describe(entry, preset, config, dataset, wish.seed) | {
         "source": {"name": wish.data, "resolution": config.resolution, "root": None if root is None else str(root)},
         "init_from": None if started is None else started.about(),
@@ -165,13 +173,15 @@ def _is_plain(dataset: Dataset) -> bool:
     return dataset.spec.kind == "image" and not {"partner", "other"} & set(dataset.spec.fields)
 
 
-def _phases_note(entry: Recipe, game: Game, length: Length, horizon: int) -> list[str]:
-    """That a clock cuts phases off, where it does."""
-    if length.minutes is None or len(game.phases) < 2:
-        return []
-    through = ", ".join(phase.name for phase in game.phases)
-    said = f"{entry.name} goes through {len(game.phases)} phases ({through}) in {horizon:,} rounds"
-    return [f"{said}, and {length.minutes:g} minutes end it wherever it is; --steps or --kimg shortens all phases alike."]
+def _held(minutes: float, entry: Recipe, config: GameConfig, data: Dataset, wish: Wish, pieces: int, fabric: Fabric) -> int | None:
+    """Rounds that fit into so many minutes, scores and previews aside; None for a game that is the same however long it is trained."""
+    game = entry.game(config, data)
+    if wish.precision == "64-true":
+        game.double()
+    horizon = Length().horizon(config)
+    trained = TrainerConfig(seed=wish.seed, batch=config.batch, micro_batches=pieces, horizon=horizon, augmentations=wish.augment_data)
+    seconds = rehearse(game, data, trained, fabric, most_sec=min(60 * minutes * REHEARSED, MOST_SEC))
+    return None if seconds is None else max(round(60 * minutes * PLAYED / seconds), 1)
 
 
 def _pieces(wish: Wish, need: Need, fabric: Fabric, notes: list[str]) -> int:

@@ -19,7 +19,6 @@ def small_features(monkeypatch: pytest.MonkeyPatch) -> None:
     def look(samples: Any) -> Any:
         return {"features": samples.float().flatten(1)[:, ::64]}
 
-    monkeypatch.setattr(images, "REHEARSED", 4)
     monkeypatch.setattr(
         images, "open_extractor", lambda name: Extractor(name="few-pixels", weights_hash="0", dimension=48, preprocessing="none", look=look)
     )
@@ -52,8 +51,7 @@ def test_schedules_are_as_long_as_the_budget_and_growing_ends_in_it(tmp_path: Pa
     original = images.play
     monkeypatch.setattr(images, "play", play)
     found = image_run(job(tmp_path, recipe="progan", settings={"channel_base": 32, "width": 8, "latent_dim": 8, "batch": 8}, cpu_minutes=0.05))
-    assert lengths[0] == images.REHEARSED
-    assert abs(found["rounds"] - lengths[1]) <= 0.5 * lengths[1]
+    assert abs(found["rounds"] - lengths[0]) <= 0.5 * lengths[0]
 
 
 def test_a_run_that_was_killed_goes_on_from_its_last_look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -246,10 +246,21 @@ def test_large_images_have_channels_left() -> None:
     assert api.choose_recipe("emoji", "cpu", 256).settings["channel_base"] == 8 * 256
 
 
-def test_a_clock_that_cuts_phases_off_is_said() -> None:
-    notes = api.foresee("progan", data="digits", device="cpu", minutes=3, resolution=8, width=4)["notes"]
-    assert any("progan goes through 3 phases (4, fade to 8, 8) in" in note and "3 minutes end it wherever it is" in note for note in notes)
-    assert not any("phases" in note for note in api.foresee("progan", data="digits", device="cpu", kimg=1, resolution=8, width=4)["notes"])
+def test_minutes_hold_the_whole_schedule(tmp_path: Path) -> None:
+    small: dict[str, Any] = {"data": "digits", "device": "cpu", "resolution": 8, "channel_base": 32, "latent_dim": 8, "batch": 8}
+    wanted = api.foresee("progan", minutes=2, **small)
+    assert any(f"About {wanted['rounds']:,} rounds fit into 2 minutes" in note for note in wanted["notes"])
+    run = api.train("progan", minutes=0.05, out=tmp_path / "run", **small)
+    about, last = json.loads((run.folder / "run.json").read_text()), run.checkpoints()[-1][0]
+    assert about["budget"] == {"steps": about["horizon"], "minutes": 0.05, "kimg": None}
+    assert 0.3 * about["horizon"] < last <= about["horizon"] < find_recipe("progan").preset("small").rounds
+
+
+def test_minutes_rehearse_nothing_where_no_schedule_asks() -> None:
+    tiny: dict[str, Any] = {"data": "digits", "device": "cpu", "resolution": 8, "width": 4, "batch": 8}
+    wanted = api.foresee("dcgan", minutes=2, **tiny)
+    assert wanted["rounds"] == find_recipe("dcgan").preset("small").rounds
+    assert not any("rounds fit" in note for note in wanted["notes"])
 
 
 def test_pyramids_need_even_sides() -> None:
