@@ -24,7 +24,8 @@ class SampleFlags:
         num: how many samples.
         seed: of the latents.
         checkpoint: "last", "best" or a round.
-        label: number of the class of all samples, for conditional recipes; None draws classes too.
+        label: class of all samples, by name or number, for conditional recipes; "each": ``num`` samples of every class, a row each (.png), a folder
+            each, or with labels (.npz); None draws classes too.
         truncation: psi of a generator with styles (0.7, say), otherwise the largest size of the latents' numbers; smaller is less variety.
         caption: what all samples are to show ("a red heart"); two captions give the way from one to the other in ``num`` steps.
         floats: an array of floats in [-1, 1] as the generator makes them, in place of bytes; for data of more than 8 bits.
@@ -35,7 +36,7 @@ class SampleFlags:
     num: int = 64
     seed: int = 0
     checkpoint: str = "last"
-    label: int | None = None
+    label: str | None = None
     truncation: float | None = None
     caption: tuple[str, ...] = ()
     floats: bool = False

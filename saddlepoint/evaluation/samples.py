@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -57,21 +58,37 @@ def draw_samples(
     return torch.cat(chunks)[:num].contiguous()
 
 
-def write_samples(samples: Tensor, out: Path) -> None:
-    """Write samples as one grid (.png), an array (.npy, .npz), or a folder of PNG files.
+def of_each_class(count: int, each: int) -> Callable[[int, int], Tensor]:
+    """Labels for :func:`draw_samples`: ``each`` of the first class, then of the next, up to ``count`` classes.
+
+    >>> of_each_class(3, 2)(0, 7).tolist()
+    [0, 0, 1, 1, 2, 2, 2]
+    """
+    return lambda start, stop: (torch.arange(start, stop) // each).clamp(max=count - 1)
+
+
+def npz_bytes(arrays: dict[str, Any]) -> bytes:
+    """An .npz file of these arrays."""
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)
+    return buffer.getvalue()
+
+
+def write_samples(samples: Tensor, out: Path, *, columns: int | None = None) -> None:
+    """Write samples as one grid (.png; of images with so many columns), an array (.npy, .npz), or a folder of PNG files.
 
     Raises:
         UsageError: for an ending that is none of these.
     """
     if out.suffix == ".png":
-        picture = image_grid(samples) if samples.ndim == 4 else scatter_picture(samples)
+        picture = image_grid(samples, columns) if samples.ndim == 4 else scatter_picture(samples)
         buffer = io.BytesIO()
         picture.save(buffer, format="png")
         _write(out, buffer.getvalue())
     elif out.suffix in (".npy", ".npz"):
         buffer = io.BytesIO()
-        np.save(buffer, samples.numpy()) if out.suffix == ".npy" else np.savez_compressed(buffer, samples=samples.numpy())
-        _write(out, buffer.getvalue())
+        np.save(buffer, samples.numpy())
+        _write(out, buffer.getvalue() if out.suffix == ".npy" else npz_bytes({"samples": samples.numpy()}))
     elif not out.suffix and samples.ndim == 4:
         out.mkdir(parents=True, exist_ok=True)
         for index, sample in enumerate(samples):

@@ -244,6 +244,12 @@ class Samples(Protocol):
         ...
 
 
+def classes_told(game: Game) -> int | None:
+    """How many classes the game is told, so that samples of one can be asked for; None where it is told none."""
+    count = getattr(game, "num_classes", None)
+    return count if isinstance(count, int) and count > 1 else None
+
+
 @runtime_checkable
 class Shows(Protocol):
     """A game that can show what it does with real records: input, output and target side by side, a reconstruction under its original."""

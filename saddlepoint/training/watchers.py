@@ -11,14 +11,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from saddlepoint.data.arrays import ArrayDataset
 from saddlepoint.data.order import order_of
 from saddlepoint.data.records import SAMPLE, Batch, Dataset, to_device
 from saddlepoint.draws import Draws, use
 from saddlepoint.evaluation.grid import image_grid
 from saddlepoint.evaluation.health import HealthMonitor
 from saddlepoint.evaluation.quick import METRICS, QuickScorer, can_score
-from saddlepoint.evaluation.samples import draw_samples
-from saddlepoint.games.game import Game, Measures, Samples, Shows
+from saddlepoint.evaluation.samples import draw_samples, of_each_class
+from saddlepoint.games.game import Game, Measures, Samples, Shows, classes_told
 from saddlepoint.games.sequences import Writes
 from saddlepoint.training.observers import Watchers
 from saddlepoint.training.run import Run
@@ -60,15 +61,34 @@ class Preview:
             self._write(name, _with_records(self.game, self.data, SHOWN, seed, self.game.show))
             return
         assert isinstance(self.game, Samples)
-        count = CLOUD if self.data.spec.kind == "points" else GRID
+        classes = self._classes()
+        count = CLOUD if self.data.spec.kind == "points" else GRID // classes * classes
         if not shown_real:
-            self._write("real", self._reals(count))
-        self._write(name, draw_samples(self.game, count, seed=seed))
+            self._write("real", self._reals_by_class(classes, count) if classes > 1 else self._reals(count), classes)
+        labels = of_each_class(classes, count // classes) if classes > 1 else None
+        self._write(name, draw_samples(self.game, count, seed=seed, labels=labels), classes)
+
+    def _classes(self) -> int:
+        """Rows of a grid with a class each; 1 where there are none, or too many."""
+        told = classes_told(self.game) if isinstance(self.data, ArrayDataset) and "label" in self.data.spec.fields else None
+        fits = told is not None and self.data.spec.kind == "image" and self.data.spec.num_classes == told <= GRID // 2
+        return told if fits and told else 1
+
+    def _reals_by_class(self, classes: int, count: int) -> Tensor:
+        """A row a class; where a class has too few images for its row, they come again, and one without any is white."""
+        assert isinstance(self.data, ArrayDataset)
+        order, width = order_of(self.data, 0).indices(0, len(self.data)), count // classes
+        labels = self.data.column("label")[order]
+        rows = [torch.nonzero(labels == k).flatten() for k in range(classes)]
+        filled = [row[torch.arange(width) % len(row)] if len(row) else torch.zeros(width, dtype=torch.int64) for row in rows]
+        images = self.data.records(order[torch.cat(filled)])["image"]
+        images[torch.tensor([not len(row) for row in rows]).repeat_interleave(width)] = images.max()
+        return images
 
     def _reals(self, count: int) -> Tensor:
         return self.data.records(order_of(self.data, 0).indices(0, count))[SAMPLE[self.data.spec.kind]]
 
-    def _write(self, name: str, shown: Tensor | list[str]) -> None:
+    def _write(self, name: str, shown: Tensor | list[str], rows: int = 1) -> None:
         buffer, kind = io.BytesIO(), self.data.spec.kind
         if isinstance(shown, list):
             ending, content = "txt", "".join(f"{line}\n" for line in shown).encode()
@@ -76,7 +96,7 @@ class Preview:
             image_grid(shown.flatten(0, 1), columns=shown.shape[1] * 2).save(buffer, format="png")
             ending, content = "png", buffer.getvalue()
         elif kind == "image":
-            image_grid(shown).save(buffer, format="png")
+            image_grid(shown, len(shown) // rows if rows > 1 else None).save(buffer, format="png")
             ending, content = "png", buffer.getvalue()
         else:
             arrays: dict[str, Any] = {f"{SAMPLE[kind]}s": shown.cpu().numpy()}

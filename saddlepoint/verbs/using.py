@@ -22,13 +22,13 @@ from saddlepoint.games.sequences import Writes
 from saddlepoint.training.checkpoint import restore_game
 from saddlepoint.training.run import Run
 from saddlepoint.training.storage import make_folder, write_bytes
+from saddlepoint.verbs import classes
 from saddlepoint.verbs.choosing import untold
 from saddlepoint.weights.absent import AbsentData, BlankData
 from saddlepoint.zoo.catalogue import find_recipe
 
 log = logging.getLogger("saddlepoint")
 NEIGHBOURS_SHOWN = 24  # samples in a report beside their nearest real images
-NAMED = 20  # classes that an error line names
 
 
 def load_game(run: Run) -> tuple[Game, Dataset]:
@@ -103,7 +103,7 @@ def sample(
     out: str | Path | None = None,
     seed: int = 0,
     checkpoint: str = "last",
-    label: int | None = None,
+    label: int | str | None = None,
     truncation: float | None = None,
     caption: str | Sequence[str] = (),
     floats: bool = False,
@@ -118,7 +118,8 @@ def sample(
             Sequences: .txt (a line each), .npy, .npz; of letters .fasta; of music .abc, .mid and .musicxml.
         seed: of the latents.
         checkpoint: "last", "best" or a round.
-        label: class of all samples, for conditional recipes; None draws classes too.
+        label: class of all samples, by name or number, for conditional recipes; "each": ``num`` samples of every class, class after class, written as
+            a row a class (.png), a folder a class, or with ``labels`` (.npz); None draws classes too.
         truncation: psi of a generator with styles, otherwise the largest size of the latents' numbers; smaller is less variety; None: all of it.
         caption: what all samples are to show, for recipes that are told captions; two captions: the way from one to the other, with one z in ``num``
             steps.
@@ -127,7 +128,7 @@ def sample(
         Images uint8 [num, c, h, w] (float32 where asked), points float32 [num, d], volumes float32 [num, 1, s, s, s], or tokens int64 [num, t].
     """
     from saddlepoint.evaluation.movie import movie_of
-    from saddlepoint.evaluation.samples import draw_samples, write_samples
+    from saddlepoint.evaluation.samples import draw_samples, of_each_class, write_samples
     from saddlepoint.report.sequences import write_sequences
     from saddlepoint.report.volumes import write_volumes
 
@@ -138,16 +139,19 @@ def sample(
     if out is not None:
         make_folder(Path(out).parent if Path(out).suffix else Path(out))
     game, opened = load(run, checkpoint=checkpoint)
-    if label is not None:
-        _check_label(game, opened, label)
+    each = classes.told(game, opened) if label == classes.EACH else None
+    number = None if label is None or each else classes.number_of(game, opened, label)
+    if each and out is not None and (Path(out).suffix == ".gif" or opened.about["data"]["kind"] != "image"):
+        raise UsageError(f"Samples of each class are images, in a .png, .npy or .npz file or a folder; {out} came. Choose another --out.")
     told = _told(game, opened, caption) if caption else None
     if told is not None and len(told) == 2:
         samples = _between(game, told, num, seed)
     else:
-        labels = None if told is None else lambda start, stop: told.expand(stop - start, -1)
-        samples = draw_samples(as_sampler(game), num, seed=seed, label=label, labels=labels, truncation=truncation, floats=floats)
+        labels = of_each_class(each, num) if each else None if told is None else lambda start, stop: told.expand(stop - start, -1)
+        count = num * (each or 1)
+        samples = draw_samples(as_sampler(game), count, seed=seed, label=number, labels=labels, truncation=truncation, floats=floats)
     if out is not None and Path(out).suffix == ".gif":
-        content = movie_of(game, walkers=num, seed=seed, label=label, truncation=truncation)
+        content = movie_of(game, walkers=num, seed=seed, label=number, truncation=truncation)
         write_bytes(Path(out), content)
     elif out is not None and isinstance(game, Writes) and Path(out).suffix not in (".npy", ".npz"):
         write_sequences(game.lines(samples), game.vocabulary, opened.about["data"]["name"], Path(out))
@@ -156,18 +160,8 @@ def sample(
     elif out is not None:
         if samples.ndim == 4 and samples.shape[1] not in (1, 3) and Path(out).suffix not in (".npy", ".npz"):
             log.warning(f"A picture shows the first of the {samples.shape[1]} channels; a .npy file holds all.")
-        write_samples(samples, Path(out))
+        classes.write_each(samples, each, opened, Path(out)) if each else write_samples(samples, Path(out))
     return samples
-
-
-def _check_label(game: Game, opened: Run, label: int) -> None:
-    """Refuse a class that the game was not told of."""
-    count, names = getattr(game, "num_classes", None), opened.about["data"].get("class_names") or ()
-    if not isinstance(count, int):
-        raise UsageError(f"{opened.folder} was trained without classes, so that none can be asked for. Leave --label out.")
-    if not 0 <= label < count:
-        named = f" ({', '.join(f'{number} {name}' for number, name in enumerate(names))})" if 0 < len(names) <= NAMED else ""
-        raise UsageError(f"The classes of {opened.folder} are 0 to {count - 1}{named}; --label {label} came. Choose one of them.")
 
 
 def _told(game: Game, opened: Run, caption: str | Sequence[str]) -> Tensor:

@@ -14,7 +14,7 @@ from saddlepoint.data.sources import open_data
 
 
 def pictures(folder, count, seed=0):
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     pixels = np.random.default_rng(seed).integers(0, 256, (count, 16, 16, 4), dtype=np.uint8)
     for number, image in enumerate(pixels):
         Image.fromarray(image).save(folder / f"{number}.png")
@@ -89,12 +89,42 @@ def test_sixteen_bit_images_of_five_channels_from_end_to_end(tmp_path, capsys, c
     for label in ("3", "-1"):
         assert main(["sample", "run", "--label", label, "--out", "b.png"]) == 2
         assert f"The classes of run are 0 to 2 (0 0, 1 1, 2 2); --label {label} came." in capsys.readouterr().err
+    assert main(["sample", "run", "--num", "2", "--label", "each", "--out", "each.npz"]) == 0
+    with np.load("each.npz") as each:
+        assert each["samples"].shape == (6, 5, 16, 24)
+        assert each["labels"].tolist() == [0, 0, 1, 1, 2, 2]
+    assert main(["sample", "run", "--label", "each", "--out", "each.gif"]) == 2
+    assert "Samples of each class are images, in a .png, .npy or .npz file or a folder; each.gif came." in capsys.readouterr().err
     assert main(["resume", "run"]) == 0
     assert "run is at the end of its plan, round 1: --steps, --minutes or --kimg sets a later one." in capsys.readouterr().err
     (tmp_path / "else").mkdir()
     monkeypatch.chdir(tmp_path / "else")
     assert main(["resume", "../run", "--steps", "2"]) == 3
     assert "The run names its data as from the folder that it was begun in: go there." in capsys.readouterr().err
+
+
+def test_classes_by_name_and_each_of_them(tmp_path, capsys):
+    data, run = tmp_path / "mine", tmp_path / "run"
+    for number, name in enumerate(("7", "cat", "dog")):
+        pictures(data / name, 3 + number)
+    size = ["--width", "4", "--batch", "4", "--latent-dim", "4", "--resolution", "16", "--steps", "1", "--conditional"]
+    assert main(["train", "dcgan", "--data", str(data), "--out", str(run), *size]) == 0
+    drawn = {}
+    for label in ("0", "7", "1", "cat"):  # the first class is called 7
+        assert main(["sample", str(run), "--num", "3", "--label", label, "--out", str(tmp_path / f"{label}.npy")]) == 0
+        drawn[label] = np.load(tmp_path / f"{label}.npy")
+    assert (drawn["0"] == drawn["7"]).all()
+    assert (drawn["1"] == drawn["cat"]).all()
+    assert (drawn["0"] != drawn["1"]).any()
+    assert main(["sample", str(run), "--num", "3", "--label", "each", "--out", str(tmp_path / "each")]) == 0
+    assert {path.name: len([*path.iterdir()]) for path in (tmp_path / "each").iterdir()} == {"7": 3, "cat": 3, "dog": 3}
+    assert main(["sample", str(run), "--num", "4", "--label", "each", "--out", str(tmp_path / "each.png")]) == 0
+    with Image.open(tmp_path / "each.png") as grid, Image.open(run / "samples" / "real.png") as reals:
+        assert grid.size == (4 * 18 - 2, 3 * 18 - 2)
+        assert reals.size == (21 * 18 - 2, 3 * 18 - 2)
+    capsys.readouterr()
+    assert main(["sample", str(run), "--label", "cow", "--out", "x.png"]) == 2
+    assert "are 0 to 2 (0 7, 1 cat, 2 dog); --label cow came. Choose one of them, or each." in capsys.readouterr().err
 
 
 def test_a_class_of_a_run_without_classes(tmp_path, capsys):
