@@ -144,13 +144,16 @@ class GradientPenalty(Term):
         self.weight, self.every = weight, every
 
     def forward(self, scene: Scene) -> Tensor:
-        """Judge u x + (1-u) G(z) with one u per sample, and return the weighted mean penalty."""
+        """Judge the places, and return the weighted mean penalty."""
+        x = self.places(scene)
+        labels = None if scene.labels is None else scene.labels[: len(x)]
+        return self.weight * penalties.gradient_penalty(scene.judge(x, labels).logits, x).mean()
+
+    def places(self, scene: Scene) -> Tensor:
+        """Where the slope is asked for: u x + (1-u) G(z) with one u per sample."""
         x_real, x_fake = _real(scene)[0], _fake(scene)[0]
         n = min(len(x_real), len(x_fake))
-        u = scene.draws.uniform(n)
-        between = penalties.interpolates(x_real.detach()[:n], x_fake.detach()[:n], u).requires_grad_()
-        labels = None if scene.labels is None else scene.labels[:n]
-        return self.weight * penalties.gradient_penalty(scene.judge(between, labels).logits, between).mean()
+        return penalties.interpolates(x_real.detach()[:n], x_fake.detach()[:n], scene.draws.uniform(n))
 
 
 class LeCam(Term):

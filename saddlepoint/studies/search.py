@@ -31,7 +31,7 @@ from saddlepoint.studies.toys import last_look
 from saddlepoint.training import machine
 from saddlepoint.training.storage import write_bytes
 
-METHODS = ("gan --generator-loss minimax", "nsgan", "lsgan", "wgan", "wgan-gp", "began", "sngan", "gan-r1")
+METHODS = ("gan --generator-loss minimax", "nsgan", "lsgan", "wgan", "wgan-gp", "dragan", "began", "sngan", "gan-r1")
 LOST = 10.0  # the distance that a run counts which left the numbers: farther than any that did not
 
 

@@ -16,6 +16,7 @@ from saddlepoint.zoo import cyclegan
 from saddlepoint.zoo import dcgan
 from saddlepoint.zoo import diffaugment
 from saddlepoint.zoo import discogan
+from saddlepoint.zoo import dragan
 from saddlepoint.zoo import ebgan
 from saddlepoint.zoo import ebgan_ladder
 from saddlepoint.zoo import gan

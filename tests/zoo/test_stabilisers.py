@@ -8,15 +8,18 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from saddlepoint.data.records import Batch
 from saddlepoint.draws import Draws
 from saddlepoint.errors import UsageError
 from saddlepoint.games.game import Classifies
 from saddlepoint.games.player import Clock, RMSprop
+from saddlepoint.games.terms import Scene
 from saddlepoint.networks.base import Judgement, mixes_samples
 from saddlepoint.networks.spectral import normalised_layers, refresh_spectral_norms, singular_values
 from saddlepoint.objectives.relativistic import Relativistic
 from saddlepoint.views.mirror import Mirror
 from saddlepoint.zoo import am_gan, gan_r1
+from saddlepoint.zoo.build import some_samples
 from saddlepoint.zoo.catalogue import find_recipe
 
 
@@ -186,6 +189,30 @@ def test_gan_r1_constants(make: Any, images: Any, points: Any) -> None:
     assert [type(term).__name__ for term in game.terms] == ["R1"]
     both, _, _ = make("gan-r1", "toy", points(), r2_gamma=1.0)
     assert [type(term).__name__ for term in both.terms] == ["R1", "R2"]
+
+
+def test_dragan_by_hand(make: Any, images: Any, play: Any) -> None:
+    game, config, data = make("dragan", "small", images(1, 16), resolution=16, width=4, batch=4)
+    paper = find_recipe("dragan").preset("paper")
+    assert (paper.gp_weight, paper.gp_slope, paper.reach) == (10, 0.5, 0.5)  # type: ignore[attr-defined]
+    (term,) = game.terms
+    reach = 0.5 * some_samples(data, len(data)).std(correction=0)
+    x = 3 * torch.rand(4, 1, 16, 16) - 1
+
+    def judge(at: Tensor, labels: Tensor | None = None) -> Judgement:
+        steps = (at.detach() - x) / reach  # a sample's own a, times U[0, 1) for each value
+        assert steps.min() >= 0
+        most = steps.flatten(1).amax(1)
+        assert (most < 1).all()
+        assert most.unique().numel() == 4
+        assert steps.flatten(1).mean(1) == pytest.approx(most / 2, rel=0.15)
+        return Judgement(2 * at.sum((1, 2, 3)))  # slope 2 at 256 values: 2 * sqrt(256)
+
+    scene = Scene(Batch({"image": x}), judge, Draws.seeded("dragan"), Clock(), game.generator, lambda n: (torch.zeros(n, 1), None), x_real=x)
+    assert term(scene).item() == pytest.approx(10 * (32 / 0.5 - 1) ** 2)
+    with play(game, config, data) as playing:
+        playing.rounds(2)
+    assert torch.isfinite(playing.log[-2]["discriminator/gradient_penalty"])
 
 
 @pytest.mark.parametrize("form", ["paired", "logistic", "least-squares", "hinge"])
