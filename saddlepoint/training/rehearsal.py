@@ -16,6 +16,7 @@ from saddlepoint.training.together import Group
 from saddlepoint.training.trainer import Trainer, TrainerConfig
 
 MOST, LEAST = 64, 8  # rounds
+SLOW = 4  # times the most that LEAST rounds may take
 STRIDE = 39  # odd, and .61 of MOST: any sixteen rounds in a row meet every lazy interval of 2, 4, 8 and 16, and all phases by their lengths
 LAZY = 16
 
@@ -36,7 +37,7 @@ def rehearse(
         data: real records.
         config: its ``horizon`` is what phases and lazy intervals are spread over, whatever the length will be.
         fabric: launched; None means one process on the processor.
-        most_sec: after so long no more rounds are begun, once there are eight.
+        most_sec: after so long no more rounds are begun, once there are eight; after four times as long, once there is one.
         now: a clock in seconds.
     Returns:
         Seconds of a round, the mean over the schedule, the same on every process; None where nothing in the game depends on how long it is trained.
@@ -48,7 +49,10 @@ def rehearse(
         if not (game.phases or game.clock.asked):
             return None
         began, played = now(), 0
-        while played < MOST and not (played >= LEAST and group.most(int(now() - began > most_sec))[0]):
+        while played < MOST:
+            spent = (now() - began) / most_sec
+            if played and group.most(int(spent > (1 if played >= LEAST else SLOW)))[0]:
+                break
             game.clock.round = visited(played, config.horizon)
             trainer.play_round()
             played += 1

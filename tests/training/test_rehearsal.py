@@ -54,9 +54,10 @@ def test_it_ends_when_its_time_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
     game, data, config = built("progan", **NARROW)
     assert rehearse(game, data, config, now=lambda: 3.0 * len(played), most_sec=28) == pytest.approx(3.0)
     assert len(played) == 1 + 10
-    played.clear()
-    assert rehearse(game, data, config, most_sec=-1) is not None
-    assert len(played) == 1 + LEAST
+    for most, expected in ((12, LEAST), (5, 7), (0.1, 1)):
+        played.clear()
+        assert rehearse(game, data, config, now=lambda: 3.0 * len(played), most_sec=most) == pytest.approx(3.0)
+        assert len(played) == 1 + expected
 
 
 def test_games_without_a_schedule_are_not_played_for_long() -> None:
