@@ -88,9 +88,11 @@ def prepare(wish: Wish, fabric: Fabric) -> Prepared:
     notes: list[str] = []
     if wish.recipe is None:
         choice = choose_recipe(wish.data, fabric.device.type, wish.settings.get("resolution"))
-        settings = wish.settings if wish.config or wish.preset not in (None, choice.preset) else {**choice.settings, **wish.settings}
+        as_chosen = wish.preset in (None, choice.preset)
+        settings = wish.settings if wish.config or not as_chosen else {**choice.settings, **wish.settings}
+        instead = f"No recipe was named: {choice.recipe} is chosen by the data, with the preset {wish.preset} as asked, in place of {choice.preset}."
         wish = dataclasses.replace(wish, recipe=choice.recipe, preset=wish.preset or choice.preset, settings=settings)
-        notes += choice.reasons
+        notes += choice.reasons if as_chosen else [instead]
     entry = find_recipe(wish.recipe or "")
     if wish.keep_every < 0 or (wish.micro_batches != "auto" and wish.micro_batches < 1):
         raise UsageError(f"micro_batches must be at least 1 and keep_every at least 0; they are {wish.micro_batches} and {wish.keep_every}.")
@@ -117,7 +119,7 @@ def prepare(wish: Wish, fabric: Fabric) -> Prepared:
     plan = wish.plan or make_plan(length, horizon, wish.keep_every)
     if held:
         plan = dataclasses.replace(plan, steps=held)
-        notes.append(f"About {held:,} rounds fit into {length.minutes:g} minutes, as some that were played show: its schedule is spread over them.")
+        notes.append(f"{length.minutes:g} minutes hold about {held:,} of its rounds, by a few that were played: its schedule is spread over them.")
     about = _describe(entry, preset, config, dataset, wish.seed) | {
         "source": {"name": wish.data, "resolution": config.resolution, "root": None if root is None else str(root)},
         "init_from": None if started is None else started.about(),

@@ -246,10 +246,16 @@ def test_large_images_have_channels_left() -> None:
     assert api.choose_recipe("emoji", "cpu", 256).settings["channel_base"] == 8 * 256
 
 
+def test_a_preset_without_a_recipe_is_told_as_asked() -> None:
+    wanted = api.foresee(data="digits", device="cpu", preset="paper", batch=4)
+    assert wanted["notes"][1] == "No recipe was named: diffaugment is chosen by the data, with the preset paper as asked, in place of small."
+    assert not any("preset small" in note for note in wanted["notes"])
+
+
 def test_minutes_hold_the_whole_schedule(tmp_path: Path) -> None:
     small: dict[str, Any] = {"data": "digits", "device": "cpu", "resolution": 8, "channel_base": 32, "latent_dim": 8, "batch": 8}
     wanted = api.foresee("progan", minutes=2, **small)
-    assert any(f"About {wanted['rounds']:,} rounds fit into 2 minutes" in note for note in wanted["notes"])
+    assert any(f"2 minutes hold about {wanted['rounds']:,} of its rounds" in note for note in wanted["notes"])
     run = api.train("progan", minutes=0.05, out=tmp_path / "run", **small)
     about, last = json.loads((run.folder / "run.json").read_text()), run.checkpoints()[-1][0]
     assert about["budget"] == {"steps": about["horizon"], "minutes": 0.05, "kimg": None}
@@ -260,7 +266,7 @@ def test_minutes_rehearse_nothing_where_no_schedule_asks() -> None:
     tiny: dict[str, Any] = {"data": "digits", "device": "cpu", "resolution": 8, "width": 4, "batch": 8}
     wanted = api.foresee("dcgan", minutes=2, **tiny)
     assert wanted["rounds"] == find_recipe("dcgan").preset("small").rounds
-    assert not any("rounds fit" in note for note in wanted["notes"])
+    assert not any("minutes hold" in note for note in wanted["notes"])
 
 
 def test_pyramids_need_even_sides() -> None:
