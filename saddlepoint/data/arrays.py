@@ -64,7 +64,12 @@ class ArrayDataset:
         assert set(lengths.values()) == {spec.num_records}, f"fields of {lengths} records; the spec says {spec.num_records}"
         assert all(len(each) in (0, spec.num_records) for each in (names, keywords, captions))
         self.attribute_names, self.other_names = tuple(attribute_names) or spec.attribute_names, tuple(other_names) or spec.other_names
-        self.spec = dataclasses.replace(spec, attribute_names=self.attribute_names, other_names=self.other_names)
+        self.spec = dataclasses.replace(
+            spec,
+            attribute_names=self.attribute_names,
+            other_names=self.other_names,
+            class_counts=_class_counts(spec, None if blocks is not None else fields.get("label")),
+        )
         self.names = tuple(names)
         self.keywords = tuple(keywords)
         self.captions = tuple(captions)
@@ -109,8 +114,17 @@ class ArrayDataset:
         chosen.keywords = tuple(self.keywords[i] for i in order) if self.keywords else ()
         chosen.captions = tuple(self.captions[i] for i in order) if self.captions else ()
         digest = hashlib.sha256(f"{self.spec.content_hash}:{suffix}:".encode() + rows.numpy().tobytes()).hexdigest()[:16]
-        chosen.spec = dataclasses.replace(self.spec, name=f"{self.spec.name}:{suffix}", num_records=len(rows), content_hash=digest)
+        counts = _class_counts(self.spec, chosen.column("label") if self.spec.class_counts else None)
+        name = f"{self.spec.name}:{suffix}"
+        chosen.spec = dataclasses.replace(self.spec, name=name, num_records=len(rows), content_hash=digest, class_counts=counts)
         return chosen
+
+
+def _class_counts(spec: DataSpec, labels: Tensor | None) -> tuple[int, ...]:
+    """Records of each class; none without labels, and of streams, whose labels lie in their shards."""
+    if labels is None or spec.num_classes is None or labels.ndim != 1:
+        return ()
+    return tuple(torch.bincount(labels, minlength=spec.num_classes).tolist())
 
 
 def split_rows(num_records: int, split: str, key: str) -> Tensor:

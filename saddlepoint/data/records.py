@@ -31,6 +31,7 @@ class DataSpec:
         num_records: how many there are.
         num_classes: None without labels.
         class_names: one a class, empty without labels.
+        class_counts: records of each class, empty where they are not known.
         content_hash: of what was read, after decoding and resizing; two equal hashes are the same data.
         fields: names of the fields of a record, e.g. ("image", "label").
         shapes: shapes of fields beside the sample, such as a partner image or a caption's embedding, by name.
@@ -45,6 +46,7 @@ class DataSpec:
     num_records: int
     num_classes: int | None = None
     class_names: tuple[str, ...] = ()
+    class_counts: tuple[int, ...] = ()
     content_hash: str = ""
     fields: tuple[str, ...] = ("image",)
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)

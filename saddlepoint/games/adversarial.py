@@ -261,7 +261,7 @@ class AdversarialGame(Game):
 
     def draw_labels(self, n: int, draws: Draws) -> Tensor | None:
         """What n samples are asked to be, where the players are told."""
-        return None if self.num_classes is None else draws.integers(n, high=self.num_classes)
+        return None if self.num_classes is None else self.draw_classes(n, self.num_classes, draws)
 
     def _fake_labels(self, n: int, draws: Draws) -> Tensor | None:
         return self.draw_labels(n, draws)

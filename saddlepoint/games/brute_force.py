@@ -121,7 +121,7 @@ class BruteForceGame(Game):
     def latents(self, n: int, draws: Draws) -> tuple[Tensor, Tensor | None]:
         """Draw z [n, d], and classes [n] where there are any."""
         z = draws.normal(n, self.config.latent_dim)
-        return z, None if self.num_classes is None else draws.integers(n, high=self.num_classes)
+        return z, None if self.num_classes is None else self.draw_classes(n, self.num_classes, draws)
 
     def _at_rest(self, network: nn.Module, *inputs: Tensor | None) -> Tensor:
         """Batch normalisation by its running statistics."""

@@ -160,6 +160,7 @@ class Game(nn.Module):
         kept: what one turn leaves for a later one of the same round, by (name, piece); emptied by the trainer after each round.
         phases: stretches of rounds, in order; empty where training is one stretch.
         notes: what was settled for the user by a rule, in plain words.
+        class_counts: records of each class in the data; empty where they are not known.
     """
 
     def __init__(self) -> None:
@@ -172,6 +173,7 @@ class Game(nn.Module):
         self.kept: dict[tuple[str, int], Any] = {}
         self.phases: tuple[Phase, ...] = ()
         self.notes: tuple[str, ...] = ()
+        self.class_counts: tuple[int, ...] = ()
 
     def add_player(self, name: str, modules: list[nn.Module], optimizer: Optimizer, **settings: Any) -> Player:
         """Enter a player; ``settings`` are the other fields of :class:`Player`."""
@@ -228,6 +230,14 @@ class Game(nn.Module):
             torch._foreach_lerp_(ours, theirs, 1.0 - average.decay(self.clock))
             for own, new in zip(target.buffers(), source.buffers(), strict=True):
                 own.copy_(new)
+
+    def draw_classes(self, n: int, count: int, draws: Draws) -> Tensor:
+        """n of ``count`` classes, int64 [n], each as often as the data have it; evenly where that is not known."""
+        counts = self.class_counts
+        if len(counts) != count or min(counts) == max(counts):
+            return draws.integers(n, high=count)
+        edges = torch.tensor(counts, dtype=torch.float64).cumsum(0)
+        return torch.searchsorted((edges[:-1] / edges[-1]).to(draws.device), draws.uniform(n).double(), right=True)
 
     def shared_draws(self, tag: str) -> Draws:
         """Draws that are the same in every turn of this round that asks for the same tag."""

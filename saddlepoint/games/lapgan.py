@@ -227,7 +227,7 @@ class PyramidGame(Game):
         generator.eval()
         with use(draws):
             if labels is None and self.num_classes is not None:
-                labels = draws.integers(n, high=self.num_classes)
+                labels = self.draw_classes(n, self.num_classes, draws)
             x: Tensor = generator(self.latents(n, draws), labels)
         generator.train(was_training)
         return x

@@ -145,7 +145,7 @@ class PixelCNNGame(PixelGame):
         if truncation is not None:
             raise UsageError("A PixelCNN's samples have no truncation. Leave it out.")
         if labels is None and self.num_classes is not None:
-            labels = draws.integers(n, high=self.num_classes)
+            labels = self.draw_classes(n, self.num_classes, draws)
         return self.draw(n, draws, self._condition(labels, next(self.parameters()).dtype))
 
     def measure(self, batch: Batch, draws: Draws) -> dict[str, Tensor]:

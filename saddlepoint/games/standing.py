@@ -51,7 +51,7 @@ class StandingGame(AdversarialGame):
                 draws = Draws.seeded("standing statistics", number, device=weights[0].device, dtype=weights[0].dtype)
                 z = self.latents(n, draws)
                 z = z if truncation is None else self._truncated(z, truncation)
-                self.generate(z, None if self.num_classes is None else draws.integers(n, high=self.num_classes), generator)
+                self.generate(z, None if self.num_classes is None else self.draw_classes(n, self.num_classes, draws), generator)
 
             self.standing = key, standing_statistics(generator, run, self.standing_passes)
         return self.standing[1]

@@ -93,8 +93,11 @@ def draw(points: Sequence[Point], path: Path) -> None:
         axes = next(panels)
         across, up = ([point["scores"][name]["value"] for point in points] for name in (x, y))
         axes.plot(across, up, marker="o")
-        for point, a, b in zip(points, across, up, strict=True):
-            axes.annotate(_words(point["truncation"]), (a, b), textcoords="offset points", xytext=(5, 4))
+        names: dict[tuple[float, float], list[str]] = {}
+        for point, a, b in zip(points, across, up, strict=True):  # psi 1 is none
+            names.setdefault((a, b), []).append(_words(point["truncation"]))
+        for place, words in names.items():
+            axes.annotate(", ".join(words), place, textcoords="offset points", xytext=(5, 4))
         axes.margins(0.12)
         axes.set(xlabel=WORDS.get(x, x), ylabel=WORDS.get(y, y))
     for name in single:

@@ -18,7 +18,7 @@ from saddlepoint.data.sources import list_data, of_sequences, open_data
 from saddlepoint.errors import DataError, UsageError, nearest
 from saddlepoint.games.settings import GameConfig
 from saddlepoint.training.plan import Plan
-from saddlepoint.verbs.fitting import Sizes, class_counts, fitting_side, kept_shape, usual_side
+from saddlepoint.verbs.fitting import Sizes, fitting_side, kept_shape, usual_side
 from saddlepoint.zoo.catalogue import Recipe
 from saddlepoint.zoo.stylegan2_ada import auto_settings
 
@@ -137,7 +137,7 @@ def _of_images(data: ArrayDataset, sizes: Sizes, device: str, asked: Resolution 
     side, most = usual_side(sizes), SIDES["cpu" if device == "cpu" else "accelerator"]
     size = asked or kept_shape(sizes, most) or fitting_side(side or most, most)
     recipe, preset, why = recipe_for(spec.num_records, device, min(size_of(size)))
-    counts = class_counts(data)
+    counts = spec.class_counts
     told = (spec.num_classes or 0) > 1 and (min(counts) if counts else spec.num_records // (spec.num_classes or 1)) >= PER_CLASS
     settings: dict[str, Any] = {"resolution": size}
     if preset == "auto":

@@ -6,11 +6,9 @@ import contextlib
 import math
 from collections.abc import Mapping, Sequence
 
-import torch
-
 from saddlepoint.data.arrays import ArrayDataset
 from saddlepoint.errors import UsageError
-from saddlepoint.games.game import Game
+from saddlepoint.games.game import Game, classes_told
 from saddlepoint.networks.layers import pyramid
 
 CUT, ENLARGED = 0.1, 1.15  # of an image's area that is lost, and how often it is enlarged, before it is said
@@ -18,16 +16,9 @@ NAMED = 5  # classes that a note names
 Sizes = Mapping[tuple[int, int], int]  # width and height: how many images
 
 
-def class_counts(data: ArrayDataset) -> list[int]:
-    """How many records each class has; empty without classes, and of streams, whose labels lie in their shards."""
-    if data.spec.num_classes is None or data.blocks is not None or "label" not in data.spec.fields:
-        return []
-    return torch.bincount(data.column("label"), minlength=data.spec.num_classes).tolist()
-
-
 def empty_classes_note(game: Game, data: ArrayDataset) -> list[str]:
     """That a game is told classes of which there is nothing, as where labels are counted from 1."""
-    counts = class_counts(data) if isinstance(getattr(game, "num_classes", None), int) else []
+    counts = data.spec.class_counts if classes_told(game) else ()
     names = data.spec.class_names or tuple(str(number) for number in range(len(counts)))
     empty = [names[number] for number, count in enumerate(counts) if not count]
     if not empty:

@@ -73,7 +73,9 @@ class Recipe:
             raise DataError(
                 f"{self.name} needs labels; {spec.name} has none. Put each class into a folder of its own, or choose a recipe without labels."
             )
-        return self.build(config, data)
+        game = self.build(config, data)
+        game.class_counts = spec.class_counts
+        return game
 
 
 _recipes: dict[str, Recipe] = {}

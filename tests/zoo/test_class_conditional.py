@@ -247,3 +247,38 @@ def test_the_sum_pool_ties_the_logit_to_the_size() -> None:
     np.testing.assert_allclose(
         discriminator(x).features.detach().numpy(), np.maximum(discriminator.maps(x).detach().numpy(), 0).sum((2, 3)), atol=1e-12
     )
+
+
+@pytest.mark.parametrize("recipe", ["dcgan", "lapgan", "biggan", "pixelcnn", "brute-force"])
+def test_classes_of_fakes_are_as_often_as_in_the_data(recipe: str) -> None:
+    labels = torch.tensor([0] * 18 + [2] * 6)  # none of the second class
+    pixels = torch.zeros(24, 1, 16, 16, dtype=torch.uint8)
+    spec = DataSpec(name="rare", kind="image", shape=(1, 16, 16), num_records=24, num_classes=K, fields=("image", "label"))
+    rare = ArrayDataset({"image": pixels, "label": labels}, spec)
+    assert rare.spec.class_counts == (18, 0, 6)
+    assert rare.part(torch.tensor([0, 20, 23]), "some").spec.class_counts == (1, 0, 2)
+    entry = find_recipe(recipe)
+    changes: dict[str, Any] = {"conditional": True} if recipe != "biggan" else {}
+    config = dataclasses.replace(entry.preset("small"), resolution=16, **changes)
+    built = entry.game(config, rare)
+    drawn = torch.bincount(built.draw_classes(4000, K, Draws.seeded("classes")), minlength=K)
+    assert drawn[1] == 0
+    assert drawn[0].item() == pytest.approx(3000, abs=150)
+    even = entry.game(config, data())
+    assert (even.draw_classes(50, K, Draws.seeded(1)) == Draws.seeded(1).integers(50, high=K)).all()
+    pieces = [built.draw_classes(8, K, Draws.seeded(2, piece=piece, pieces=2)) for piece in range(2)]
+    assert (torch.cat(pieces) == built.draw_classes(16, K, Draws.seeded(2))).all()
+
+
+def test_samples_without_a_label_have_the_classes_of_the_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels, labels = torch.zeros(8, 1, 16, 16, dtype=torch.uint8), torch.tensor([1] * 7 + [0])
+    spec = DataSpec(name="rare", kind="image", shape=(1, 16, 16), num_records=8, num_classes=2, fields=("image", "label"))
+    entry = find_recipe("dcgan")
+    built: Any = entry.game(
+        dataclasses.replace(entry.preset("small"), resolution=16, width=4, conditional=True), ArrayDataset({"image": pixels, "label": labels}, spec)
+    )
+    told: list[Tensor] = []
+    generate = built.generate
+    monkeypatch.setattr(built, "generate", lambda z, labels, *rest: told.append(labels) or generate(z, labels, *rest))
+    built.sample(400, Draws.seeded(3))
+    assert told[0].float().mean().item() == pytest.approx(7 / 8, abs=0.06)
