@@ -85,10 +85,12 @@ def write_samples(samples: Tensor, out: Path, *, columns: int | None = None) -> 
         buffer = io.BytesIO()
         picture.save(buffer, format="png")
         _write(out, buffer.getvalue())
-    elif out.suffix in (".npy", ".npz"):
+    elif out.suffix == ".npy":
         buffer = io.BytesIO()
         np.save(buffer, samples.numpy())
-        _write(out, buffer.getvalue() if out.suffix == ".npy" else npz_bytes({"samples": samples.numpy()}))
+        _write(out, buffer.getvalue())
+    elif out.suffix == ".npz":
+        _write(out, npz_bytes({"samples": samples.numpy()}))
     elif not out.suffix and samples.ndim == 4:
         out.mkdir(parents=True, exist_ok=True)
         for index, sample in enumerate(samples):

@@ -70,9 +70,9 @@ class Preview:
 
     def _classes(self) -> int:
         """Rows of a grid with a class each; 1 where there are none, or too many."""
-        told = classes_told(self.game) if isinstance(self.data, ArrayDataset) and "label" in self.data.spec.fields else None
-        fits = told is not None and self.data.spec.kind == "image" and self.data.spec.num_classes == told <= GRID // 2
-        return told if fits and told else 1
+        told, spec = classes_told(self.game) or 1, self.data.spec
+        fits = isinstance(self.data, ArrayDataset) and spec.kind == "image" and len(spec.class_counts) == told <= GRID // 2
+        return told if fits else 1
 
     def _reals_by_class(self, classes: int, count: int) -> Tensor:
         """A row a class; where a class has too few images for its row, they come again, and one without any is white."""

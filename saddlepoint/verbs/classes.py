@@ -70,4 +70,5 @@ def write_each(samples: Tensor, count: int, run: Run, out: Path) -> None:
     else:
         named = dict(enumerate(names_of(run)))
         for number in range(count):
-            write_samples(samples[number * each :][:each], out / named.get(number, str(number)).replace("/", "-"))
+            name = named.get(number, "").replace("/", "-")
+            write_samples(samples[number * each :][:each], out / (name if name.strip(".") else str(number)))
