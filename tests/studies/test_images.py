@@ -129,14 +129,16 @@ def test_without_data_everything_planned_is_compared_and_the_best_two_for_longer
     monkeypatch.setattr(images, "picture", lambda records, path: None)
     monkeypatch.chdir(tmp_path)
     main(["--recipes", *distances])
-    assert len(played) == 3 * len(distances) + 6
+    assert len(played) == 3 * len(distances) + 6 + 2
     assert played[:2] == ["emoji 32 dcgan 10 0", "emoji 32 sngan 10 0"]
-    assert played[9:] == [f"emoji 32 {recipe} 20 {seed}" for seed in range(3) for recipe in ("sngan", "wgan-gp")]
+    assert played[9:15] == [f"emoji 32 {recipe} 20 {seed}" for seed in range(3) for recipe in ("sngan", "wgan-gp")]
+    assert played[15:] == ["emoji 32 sngan 60 0", "emoji 32 wgan-gp 60 0"]
+    assert "60 minutes of the processor a run" in (tmp_path / "docs/tables/images-emoji-32-hour.md").read_text()
     finals = (tmp_path / "docs/tables/images-emoji-32-finalists.md").read_text()
     assert "20 minutes of the processor a run" in finals
     assert "Made by `python -m saddlepoint.studies.images` at" in finals
     main(["--recipes", *distances])
     main(["--data", "emoji", "--cpu-minutes", "10", "--recipes", *distances])
-    assert len(played) == 15
+    assert len(played) == 17
     with pytest.raises(UsageError, match="--out is of one table"):
         main(["--out", "t.md"])
