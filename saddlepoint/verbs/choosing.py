@@ -61,7 +61,7 @@ class Choice:
 
 FEW = 5_000  # images; below it a discriminator learns them by heart within an ordinary training
 BEST = {  # on a processor, and where that was measured: docs/tables/images-*.md, by KID of the last state
-    "few": ("diffaugment", "eight on 1,906 emoji (ten minutes of the processor; of the first two after twenty, three seeds)"),
+    "few": ("diffaugment", "eight on 1,906 emoji (ten minutes of the processor; of the first two after twenty, three seeds, and an hour)"),
     "few and large": ("stylegan2-ada", "eight on 1,906 emoji at 64 pixels (ten minutes of the processor, one seed)"),
     "many": ("dcgan", "eight on 10,000 pictures of clothes (ten minutes of the processor, one seed)"),
 }
