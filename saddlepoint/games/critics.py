@@ -7,6 +7,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from saddlepoint.errors import UsageError
 from saddlepoint.games.terms import GradientPenalty, Scene, Term
 from saddlepoint.networks.base import Judgement
 from saddlepoint.objectives import penalties, wasserstein
@@ -35,6 +36,8 @@ class TargetedPenalty(GradientPenalty):
 
     def __init__(self, weight: float = 10.0, target: float = 1.0, every: int = 1) -> None:
         super().__init__(weight, every)
+        if not target > 0:
+            raise UsageError(f"The slope that a penalty asks for must be above 0; it is {target}.")
         self.target = target
 
     def forward(self, scene: Scene) -> Tensor:
@@ -63,6 +66,8 @@ class PenaltyNearData(TargetedPenalty):
 
     def __init__(self, reach: float, weight: float = 10.0, target: float = 1.0) -> None:
         super().__init__(weight, target)
+        if not reach >= 0:
+            raise UsageError(f"The places of the penalty lie at a distance from the data of at least 0; it is {reach:g}. Choose another reach.")
         self.register_buffer("reach", torch.tensor(reach))
 
     def places(self, scene: Scene) -> Tensor:

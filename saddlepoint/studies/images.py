@@ -217,8 +217,9 @@ def page(records: Sequence[Record], given: argparse.Namespace, about: dict[str, 
         recipes = "" if tuple(given.recipes) == ARMS else f" --recipes {' '.join(given.recipes)}"
         command += f" --data {given.data} --resolution {given.resolution} --cpu-minutes {given.cpu_minutes:g} --seeds {given.seeds}{recipes}"
     parts = [
-        f"{given.data} at {given.resolution} pixels, {given.cpu_minutes:g} minutes of the processor a run (scoring aside), preset small, seeds 0 to "
-        f"{given.seeds - 1}; median (least to most). {judged} samples against {judged} real images, features of EfficientNet-Lite0 at 128 pixels; "
+        f"{given.data} at {given.resolution} pixels, {given.cpu_minutes:g} minutes of the processor a run (scoring aside), preset small, "
+        f"{'one seed' if given.seeds == 1 else f'seeds 0 to {given.seeds - 1}; median (least to most)'}. {judged} samples against {judged} real "
+        "images, features of EfficientNet-Lite0 at 128 pixels; "
         "*real images* is as many others. Best is the state with the best of "
         f"{LOOKS} quick scores on the way. KID is the unbiased estimate, and the order of the table.",
         f"Made by `{command}` at commit {about['commit'] or 'unknown'} on {about['hardware']}, one thread a run, torch {about['versions']['torch']}.",

@@ -213,6 +213,9 @@ def test_dragan_by_hand(make: Any, images: Any, play: Any) -> None:
     with play(game, config, data) as playing:
         playing.rounds(2)
     assert torch.isfinite(playing.log[-2]["discriminator/gradient_penalty"])
+    for wrong, said in (({"reach": -1.0}, "at least 0"), ({"gp_slope": 0.0}, "must be above 0; it is 0.0")):
+        with pytest.raises(UsageError, match=said):
+            make("dragan", "small", images(1, 16), resolution=16, width=4, **wrong)
 
 
 @pytest.mark.parametrize("form", ["paired", "logistic", "least-squares", "hinge"])
